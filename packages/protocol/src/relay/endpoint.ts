@@ -15,12 +15,13 @@ export type Outcome<Body extends z.ZodMiniObject = z.ZodMiniObject> = {
 export type Endpoint<
   Request extends z.ZodMiniObject = z.ZodMiniObject,
   Outcomes extends Record<string, Outcome> = Record<string, Outcome>,
+  By extends Caller = Caller,
 > = {
   readonly name: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** `:name` segments are taken from the request's field of that name. */
   readonly path: string;
-  readonly caller: Caller;
+  readonly caller: By;
   readonly summary: string;
   /** Path, query (GET, DELETE) and JSON body (POST, PUT) together. */
   readonly request: Request;
@@ -40,9 +41,10 @@ export type AnswerOf<E extends Endpoint> = {
 export const defineEndpoint = <
   const Request extends z.ZodMiniObject,
   const Outcomes extends Record<string, Outcome>,
+  const By extends Caller,
 >(
-  endpoint: Endpoint<Request, Outcomes>,
-): Endpoint<Request, Outcomes> => endpoint;
+  endpoint: Endpoint<Request, Outcomes, By>,
+): Endpoint<Request, Outcomes, By> => endpoint;
 
 export const outcome = <Body extends z.ZodMiniObject>(
   status: number,
