@@ -1,0 +1,3 @@
+// The shapes WhatsApp gave its Cloud API, as far as Siegel speaks it.
+
+export {};
