@@ -164,15 +164,20 @@ const knownTypes = new Set([
   'sync',
 ]);
 
-/** @throws ContentMalformed */
+function bodyOfStranger(mimi: MimiContent): Body {
+  try {
+    return Body.parse(bodyOf(mimi));
+  } catch (error) {
+    throw new ContentMalformed('content is malformed: body', { cause: error });
+  }
+}
+
+/** @throws ContentMalformed for whatever is not a content; nothing else is thrown for any octets */
 export function decodeContent(bytes: Uint8Array): Content {
   const mimi = decodeMimi(bytes);
-  const body = Body.safeParse(bodyOf(mimi));
-  if (!body.success)
-    throw new ContentMalformed('content is malformed: body', { cause: body.error });
   return {
     salt: mimi.salt,
-    body: body.data,
+    body: bodyOfStranger(mimi),
     ...(mimi.inReplyTo ? { inReplyTo: MessageId.parse(toBase64Url(mimi.inReplyTo)) } : {}),
     ...(mimi.replaces ? { replaces: MessageId.parse(toBase64Url(mimi.replaces)) } : {}),
     ...(mimi.expires && !mimi.expires.relative ? { expiresAt: mimi.expires.seconds } : {}),
