@@ -93,9 +93,15 @@ export type ConversationNotice = {
     | 'account-key-changed'
     | 'device-added'
     | 'device-removed'
+    /** could not be opened, nor did its sender seal it again; `clientId` names it */
     | 'message-unreadable'
+    /** opened, but not what its envelope or its template says */
+    | 'message-refused'
     | 'sender-mismatch'
-    | 'roster-mismatch';
+    | 'roster-mismatch'
+    /** this device is no longer a member */
+    | 'left';
+  readonly clientId?: ClientId;
   readonly accountId?: AccountId;
   readonly at: number;
 };
@@ -104,6 +110,9 @@ export type ConversationNotice = {
 export type Contact = {
   readonly accountId: AccountId;
   readonly kind: 'person' | 'business';
+  /** the pinned account key, base64url */
+  readonly accountKey?: string;
+  readonly blocked?: boolean;
   readonly displayName?: string;
   /** only if looked up by number or sealed by the person */
   readonly numberStatement?: NumberStatement;
@@ -119,3 +128,35 @@ export interface AccountHandler<Transaction = unknown> {
   status(update: StatusUpdate, transaction: Transaction): Promise<void>;
   notice(notice: ConversationNotice, transaction: Transaction): Promise<void>;
 }
+
+/** A conversation as an app lists it. */
+export type Conversation = {
+  readonly conversationId: ConversationId;
+  readonly kind: ConversationKind;
+  readonly phoneNumberId?: NumericId;
+  readonly members: readonly { readonly accountId: AccountId; readonly kind: 'person' | 'business' }[];
+  readonly generation: number;
+  /** false while this device holds no keys of it, or holds them no longer */
+  readonly joined: boolean;
+  /** milliseconds since 1970; undefined when nothing was said yet */
+  readonly lastMessageAt?: number;
+  readonly unread: number;
+};
+
+/** A message as it is kept on this device: received, or sent with its status. */
+export type StoredMessage = {
+  readonly conversationId: ConversationId;
+  /** where it stands in the conversation on this device; `messages({ before })` takes it */
+  readonly order: string;
+  readonly messageId: MessageId;
+  readonly clientId: ClientId;
+  readonly sender: { readonly accountId: AccountId; readonly deviceId: DeviceId };
+  /** the own account's, from this device or another */
+  readonly own: boolean;
+  readonly content: Content;
+  /** the relay's time once accepted, else the time of writing */
+  readonly at: number;
+  /** of own messages sent from this device */
+  readonly status?: MessageStatus;
+  readonly failure?: FailureReason;
+};

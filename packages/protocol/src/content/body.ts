@@ -156,6 +156,17 @@ export const ResendRequest = z.object({
   clientIds: z.array(ClientId).check(z.minLength(1), z.maxLength(100)),
 });
 
+/**
+ * Answers a resend request: the content once more, in a control message, since the relay took and charged it already. The
+ * franking key proves it against the commitment of the first envelope; anything else is not shown.
+ */
+export const Resend = z.object({
+  type: z.literal('resend'),
+  clientId: ClientId,
+  content: octets(60 * 1024, 1),
+  frankingKey: octets(32, 32),
+});
+
 /** A line about the account itself: its devices, its key. */
 export const AccountNotice = z.object({
   type: z.literal('account-notice'),
@@ -201,6 +212,7 @@ export const Body = z.discriminatedUnion('type', [
   Receipt,
   Typing,
   ResendRequest,
+  Resend,
   AccountNotice,
   Profile,
   Sync,

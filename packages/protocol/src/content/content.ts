@@ -159,6 +159,7 @@ const knownTypes = new Set([
   'choice',
   'typing',
   'resend-request',
+  'resend',
   'account-notice',
   'profile',
   'sync',
@@ -195,6 +196,7 @@ export function envelopeKindOf(body: Body): EnvelopeKind {
     case 'typing':
       return 'typing';
     case 'resend-request':
+    case 'resend':
       return 'resend-request';
     case 'account-notice':
     case 'profile':
