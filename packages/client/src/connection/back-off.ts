@@ -2,8 +2,8 @@
 
 export type BackOff = { readonly firstMs: number; readonly maxMs: number };
 
-/** `attempt` counts from 0. Between a quarter and the whole of the step, never nothing. */
-export function backOffMs(backOff: BackOff, attempt: number, random: () => number): number {
+/** `attempt` counts from 0, `random` is 0 ≤ x < 1. Between a quarter and the whole of the step, never nothing. */
+export function backOffMs(backOff: BackOff, attempt: number, random: number): number {
   const step = Math.min(backOff.maxMs, backOff.firstMs * 2 ** Math.min(attempt, 20));
-  return Math.round(step * (0.25 + 0.75 * random()));
+  return Math.round(step * (0.25 + 0.75 * random));
 }

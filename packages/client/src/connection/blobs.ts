@@ -171,6 +171,6 @@ async function repeating<Result>(
       cancel();
       signal?.removeEventListener('abort', abort);
     }
-    await wait(context, backOffMs(connectionLimits.retry, attempt, context.random), signal);
+    await wait(context, backOffMs(connectionLimits.retry, attempt, context.random()), signal);
   }
 }

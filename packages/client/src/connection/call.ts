@@ -71,7 +71,7 @@ export async function callEndpoint<E extends Endpoint>(
       if (!(error instanceof AttemptFailed)) throw error;
       const aborted = options.signal?.aborted === true;
       if (!error.mayRepeat || attempt + 1 >= attemptsMax || aborted) throw error.failure;
-      const own = backOffMs(connectionLimits.retry, attempt, context.random);
+      const own = backOffMs(connectionLimits.retry, attempt, context.random());
       await wait(context, Math.max(own, error.afterMs ?? 0), options.signal);
     }
   }

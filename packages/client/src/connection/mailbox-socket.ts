@@ -10,7 +10,7 @@ import {
   socketPath,
   socketProtocol,
 } from '@siegel/protocol/relay';
-import type { Cancel, Environment } from '../environment.ts';
+import { type Cancel, type Environment } from '../environment.ts';
 import { backOffMs } from './back-off.ts';
 import { connectionLimits } from './connection-limits.ts';
 
@@ -56,6 +56,8 @@ export type MailboxHandlers = {
 };
 
 export type Mailbox = {
+  /** For a holder that stores later than `onItems` returned undefined. Lost when offline: the items come again. */
+  acknowledge(position: number): void;
   /** Skips a back-off, as after the browser's `online` event. */
   retryNow(): void;
   /** Resolves when the frame in work is stored or has failed; nothing is called afterwards. */
@@ -85,7 +87,11 @@ export function openMailbox(context: SocketContext, handlers: MailboxHandlers): 
       lost: (reason) => {
         if (over || session !== opened) return;
         session = undefined;
-        const retryInMs = backOffMs(connectionLimits.socketRetry, failures, context.random);
+        const retryInMs = backOffMs(
+          connectionLimits.socketRetry,
+          failures,
+          randomFraction(context),
+        );
         failures += 1;
         cancelRetry = context.schedule(start, retryInMs);
         handlers.onEvent({ type: 'offline', reason, retryInMs });
@@ -105,6 +111,7 @@ export function openMailbox(context: SocketContext, handlers: MailboxHandlers): 
 
   start();
   return {
+    acknowledge: (position) => session?.acknowledge(position),
     retryNow() {
       if (over || cancelRetry === undefined) return;
       cancelRetry();
@@ -120,7 +127,7 @@ export function openMailbox(context: SocketContext, handlers: MailboxHandlers): 
   };
 }
 
-type SocketSession = { stop(): void };
+type SocketSession = { stop(): void; acknowledge(position: number): void };
 
 type SessionOwner = {
   /** work on a frame of an earlier socket that must end before this one's begins */
@@ -139,14 +146,6 @@ function openSession(
   owner: SessionOwner,
 ): SocketSession {
   let finished = false;
-  let queued = 0;
-  let work = owner.after;
-  const timers = createTimers(
-    context,
-    () => finish(() => owner.lost('no-answer')),
-    () => send({ type: 'ping', id: context.now() % 2 ** 31 }),
-  );
-
   const finish = (tell: () => void) => {
     if (finished) return;
     finished = true;
@@ -160,55 +159,12 @@ function openSession(
   const send = (frame: DeviceFrame) => {
     if (!finished) socket.send(JSON.stringify(frame));
   };
-  const store = async (items: readonly DeliveredItem[]) => {
-    if (finished) return;
-    try {
-      const position = await handlers.onItems(items);
-      queued -= items.length;
-      if (position === undefined) return;
-      send({ type: 'acknowledge', position });
-      owner.progress();
-    } catch {
-      // The items stay at the relay and come again (M3); the handler has told its holder why.
-      finish(() => owner.lost('not-stored'));
-    }
-  };
-  const receive = (frame: RelayFrame) => {
-    switch (frame.type) {
-      case 'ready':
-        handlers.onEvent({ type: 'online', accountId: frame.accountId, waiting: frame.waiting });
-        return;
-      case 'items':
-        queued += frame.items.length;
-        if (queued > connectionLimits.socketItemsQueuedMax) {
-          finish(() => owner.lost('frame-refused'));
-          return;
-        }
-        work = work.then(() => store(frame.items));
-        owner.working(work);
-        return;
-      case 'caught-up':
-        // Told only after what came before is stored.
-        work = work.then(() => {
-          if (finished) return;
-          owner.progress();
-          handlers.onEvent({ type: 'caught-up' });
-        });
-        owner.working(work);
-        return;
-      case 'pong':
-        return;
-      case 'devices-changed':
-        handlers.onEvent({ type: 'devices-changed', accountId: frame.accountId });
-        return;
-      case 'key-packages-low':
-        handlers.onEvent({ type: 'key-packages-low', left: frame.left });
-        return;
-      case 'bye':
-        finish(() => sayBye(owner, frame.reason));
-        return;
-    }
-  };
+  const timers = createTimers(context, {
+    dead: () => finish(() => owner.lost('no-answer')),
+    quiet: () => send({ type: 'ping', id: context.now() % 2 ** 31 }),
+  });
+  const line: Line = { finish, send, isFinished: () => finished };
+  const receive = createReceiver(line, handlers, owner);
 
   const socket = context.webSocket(socketUrl(context.url), socketProtocol, {
     opened() {
@@ -224,7 +180,77 @@ function openSession(
     },
     closed: () => finish(() => owner.lost('lost')),
   });
-  return { stop: () => finish(() => undefined) };
+  return {
+    stop: () => finish(() => undefined),
+    acknowledge(position) {
+      send({ type: 'acknowledge', position });
+      if (!finished) owner.progress();
+    },
+  };
+}
+
+type Line = {
+  readonly finish: (tell: () => void) => void;
+  readonly send: (frame: DeviceFrame) => void;
+  readonly isFinished: () => boolean;
+};
+
+/** What each frame does. Items, and what is told after them, go through one chain: never two frames at a time. */
+function createReceiver(line: Line, handlers: MailboxHandlers, owner: SessionOwner) {
+  let queued = 0;
+  let work = owner.after;
+  const afterEarlier = (run: () => Promise<void>) => {
+    const earlier = work;
+    const next = async () => {
+      await earlier;
+      if (!line.isFinished()) await run();
+    };
+    work = next();
+    owner.working(work);
+  };
+  const store = async (items: readonly DeliveredItem[]) => {
+    try {
+      const position = await handlers.onItems(items);
+      queued -= items.length;
+      if (position === undefined) return;
+      line.send({ type: 'acknowledge', position });
+      owner.progress();
+    } catch {
+      // The items stay at the relay and come again (M3); the handler has told its holder why.
+      line.finish(() => owner.lost('not-stored'));
+    }
+  };
+  return (frame: RelayFrame): void => {
+    switch (frame.type) {
+      case 'items':
+        queued += frame.items.length;
+        if (queued > connectionLimits.socketItemsQueuedMax) {
+          line.finish(() => owner.lost('frame-refused'));
+          return;
+        }
+        afterEarlier(() => store(frame.items));
+        return;
+      case 'caught-up':
+        // Told only after what came before is stored.
+        afterEarlier(async () => {
+          owner.progress();
+          handlers.onEvent({ type: 'caught-up' });
+        });
+        return;
+      case 'ready':
+        handlers.onEvent({ type: 'online', accountId: frame.accountId, waiting: frame.waiting });
+        return;
+      case 'devices-changed':
+      case 'key-packages-low':
+        handlers.onEvent(frame);
+        return;
+      case 'pong':
+        return;
+      case 'bye':
+        line.finish(() => sayBye(owner, frame.reason));
+        return;
+    }
+  };
 }
 
 type ByeReason = Extract<RelayFrame, { type: 'bye' }>['reason'];
@@ -245,16 +271,19 @@ function sayBye(owner: SessionOwner, reason: ByeReason): void {
 }
 
 /** Silence first brings a ping, then the end. Before the first frame the time to open counts. */
-function createTimers(environment: Environment, onDead: () => void, onQuiet: () => void) {
+function createTimers(
+  environment: Environment,
+  on: { readonly dead: () => void; readonly quiet: () => void },
+) {
   let stopped = false;
-  let cancel = environment.schedule(onDead, connectionLimits.socketOpenMs);
+  let cancel = environment.schedule(on.dead, connectionLimits.socketOpenMs);
   return {
     heard() {
       if (stopped) return;
       cancel();
       cancel = environment.schedule(() => {
-        cancel = environment.schedule(onDead, connectionLimits.socketPongMs);
-        onQuiet();
+        cancel = environment.schedule(on.dead, connectionLimits.socketPongMs);
+        on.quiet();
       }, connectionLimits.socketQuietMs);
     },
     stop() {

@@ -27,7 +27,7 @@ export async function* chunksOf(response: Response): AsyncGenerator<Uint8Array, 
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      yield value as Uint8Array;
+      yield value;
     }
   } finally {
     // A body that broke refuses to be cancelled; the break itself has been thrown already.

@@ -28,10 +28,12 @@ export function createMemoryStore(shelf: MemoryShelf = createMemoryShelf()): Sto
     commit(writes, within) {
       // Copied now: the caller may change its array while an earlier commit is still at work.
       const copied = writes.map((write) => ({ ...write, value: write.value?.slice() }));
-      const done = before.then(async () => {
+      const earlier = before;
+      const done = (async () => {
+        await earlier;
         await within?.(undefined);
         copied.forEach(apply);
-      });
+      })();
       before = done.catch(() => undefined);
       return done;
     },
