@@ -1,0 +1,146 @@
+// The HTTP server of the relay: limits, headers, routes, and the shape of every refusal. The framework is known in this
+// folder only; rules never see it.
+
+import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:https';
+import { limits } from '@siegel/protocol/limits';
+import fastify, {
+  type FastifyHttpsOptions,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type HTTPMethods,
+} from 'fastify';
+import type { RelayConfig } from '../config.ts';
+import type { Events } from '../events.ts';
+import { answerOf, errorAnswer } from './error-response.ts';
+import { type HandlePorts, handle } from './handle.ts';
+import type { Route } from './route.ts';
+import { addSecurityHeaders } from './security-headers.ts';
+
+const seconds = 1000;
+const headerSeconds = 10;
+/** A whole request, the largest blob on a slow line included. */
+const requestSeconds = 600;
+const methods: HTTPMethods[] = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
+
+export type ServePorts = Omit<HandlePorts, 'bodySeconds'> & {
+  readonly config: RelayConfig;
+  readonly events: Events;
+  readonly routes: readonly Route[];
+  readonly isWebOrigin: (origin: string) => boolean;
+  readonly isStopping: () => boolean;
+};
+
+export async function createServer(ports: ServePorts): Promise<FastifyInstance> {
+  const { config, events, metrics } = ports;
+  const app = fastify(await serverOptions(config, events)) as unknown as FastifyInstance;
+  app.server.headersTimeout = headerSeconds * seconds;
+  app.server.maxConnections = config.connectionsMax;
+  app.server.on('clientError', () => metrics.requests.inc({ endpoint: 'none', outcome: 'broken' }));
+  addSecurityHeaders(app, ports.isWebOrigin);
+  app.addHook('onRequest', async () => {
+    if (ports.isStopping()) throw stopping;
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const endpoint = endpointOf(request);
+    metrics.requestSeconds.observe({ endpoint }, reply.elapsedTime / seconds);
+  });
+  app.setErrorHandler((error, request, reply) => sendFailure({ error, request, reply, ports }));
+  app.setNotFoundHandler((_request, reply) => send(reply, answerOf('not-found')));
+  takeJsonOnly(app);
+  addRoutes(app, ports);
+  return app;
+}
+
+const stopping = Object.assign(new Error('stopping'), { isStopping: true });
+
+async function serverOptions(
+  config: RelayConfig,
+  events: Events,
+): Promise<FastifyHttpsOptions<Server>> {
+  const https = config.tls && {
+    cert: await readFile(config.tls.certificateFile),
+    key: await readFile(config.tls.keyFile),
+    minVersion: 'TLSv1.2' as const,
+  };
+  return {
+    logger: false as const,
+    // One proxy, whose own entry in X-Forwarded-For is the last one.
+    trustProxy: config.behindProxy ? (_address, hop) => hop === 0 : false,
+    bodyLimit: limits.requestBytesMax,
+    requestTimeout: requestSeconds * seconds,
+    keepAliveTimeout: 65 * seconds,
+    connectionTimeout: 0,
+    forceCloseConnections: 'idle' as const,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 256 },
+    frameworkErrors: (error, _request, reply) => {
+      events.socketFailed(error);
+      send(reply as unknown as FastifyReply, answerOf('request-invalid'));
+    },
+    https: https ?? null,
+  };
+}
+
+export const endpointOf = (request: FastifyRequest): string =>
+  (request.routeOptions.config as { endpoint?: string }).endpoint ?? 'none';
+
+const send = (reply: FastifyReply, { status, body }: ReturnType<typeof errorAnswer>) =>
+  reply.code(status).send(body);
+
+type Failed = {
+  readonly error: unknown;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly ports: ServePorts;
+};
+
+function sendFailure({ error, request, reply, ports }: Failed) {
+  const answer = error === stopping ? answerOf('shutting-down') : errorAnswer(error);
+  const endpoint = endpointOf(request);
+  ports.metrics.requests.inc({ endpoint, outcome: answer.body.error.code });
+  if (answer.status >= 500 && error !== stopping) ports.events.requestFailed(endpoint, error);
+  if (answer.status === 401) reply.header('www-authenticate', 'Bearer');
+  // What was not read of a refused body must not be taken for the next request.
+  if (!request.raw.complete) reply.header('connection', 'close');
+  return send(reply, answer);
+}
+
+/** JSON objects only; `__proto__` and `constructor.prototype` are refused by the framework's parser. */
+function takeJsonOnly(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, body as string, done);
+  });
+}
+
+function addRoutes(app: FastifyInstance, ports: ServePorts): void {
+  const taken = new Map<string, string[]>();
+  for (const route of ports.routes) {
+    app.route(handle({ ...ports, bodySeconds: 20 }, route));
+    const { method, path } = route.endpoint;
+    taken.set(path, [...(taken.get(path) ?? []), method]);
+  }
+  for (const [path, allowed] of taken) refuseOtherMethods(app, path, allowed);
+}
+
+/** 405 with `Allow`, instead of claiming that there is nothing at this address. */
+export function refuseOtherMethods(
+  app: FastifyInstance,
+  url: string,
+  allowed: readonly string[],
+): void {
+  app.route({
+    method: methods.filter((method) => !allowed.includes(method as string)),
+    url,
+    // A body of any type is not looked at.
+    onRequest: async (_request, reply) => {
+      reply.header('allow', allowed.join(', '));
+      return send(reply, answerOf('method-not-allowed'));
+    },
+    handler: (_request, reply) => send(reply, answerOf('method-not-allowed')),
+  });
+}

@@ -1,0 +1,4 @@
+// What the command line, the town and the tests may use of the relay.
+
+export { checkConfig, type RelayConfig, type RelayOptions, readConfig } from './config.ts';
+export { type Relay, type RelayWorld, startRelay } from './main.ts';
