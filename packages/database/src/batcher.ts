@@ -85,7 +85,7 @@ export function createBatcher<Item, Result>(
   /** Lanes with waiting items and no flush under way, in order of arrival. */
   const ready = new Set<string>();
   const busy = new Set<string>();
-  let idle: { promise: Promise<void>; resolve: () => void } | undefined;
+  const idle: (() => void)[] = [];
   let queued = 0;
   let closed = false;
 
@@ -97,8 +97,7 @@ export function createBatcher<Item, Result>(
       void flushLane(name);
     }
     if (busy.size === 0) {
-      idle?.resolve();
-      idle = undefined;
+      for (const resolve of idle.splice(0)) resolve();
     }
   }
 
@@ -135,14 +134,7 @@ export function createBatcher<Item, Result>(
 
   function drain(): Promise<void> {
     if (busy.size === 0 && ready.size === 0) return Promise.resolve();
-    if (idle === undefined) {
-      let resolve = () => {};
-      const promise = new Promise<void>((done) => {
-        resolve = done;
-      });
-      idle = { promise, resolve };
-    }
-    return idle.promise;
+    return new Promise((resolve) => idle.push(resolve));
   }
 
   return {

@@ -1,8 +1,10 @@
 // Gives one server of the house its own database and role on a cluster, closed to every other
 // role: relay and gateways never share either.
-import pg from 'pg';
+
+import { Client } from 'pg';
 import { DatabaseFailure } from './database-failure.ts';
 import type { DatabaseAddress } from './embedded/embedded-postgres.ts';
+import { errorCode } from './error-code.ts';
 
 export interface EnsureDatabaseRequest {
   readonly database: string;
@@ -13,11 +15,11 @@ const identifier = /^[a-z][a-z0-9_]{0,62}$/;
 /** duplicate_object, duplicate_database, unique_violation: a concurrent caller was first. */
 const alreadyThere = new Set(['42710', '42P04', '23505']);
 
-async function createUnlessThere(client: pg.Client, statement: string): Promise<void> {
+async function createUnlessThere(client: Client, statement: string): Promise<void> {
   try {
     await client.query(statement);
   } catch (error) {
-    if (!alreadyThere.has((error as pg.DatabaseError).code ?? '')) throw error;
+    if (!alreadyThere.has(errorCode(error) ?? '')) throw error;
   }
 }
 
@@ -38,7 +40,7 @@ export async function ensureDatabase(
   assertIdentifier(database);
   assertIdentifier(role);
   const administrator = cluster.administrator();
-  const client = new pg.Client({ ...administrator, connectionTimeoutMillis: 10_000 });
+  const client = new Client({ ...administrator, connectionTimeoutMillis: 10_000 });
   client.on('error', () => {});
   await client.connect();
   try {

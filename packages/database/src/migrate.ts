@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Kysely, type Migration, Migrator, PostgresDialect, sql } from 'kysely';
-import pg from 'pg';
+import { Pool } from 'pg';
 import { classifyError } from './classify-error.ts';
 import type { Database } from './connect-database.ts';
 import { DatabaseFailure } from './database-failure.ts';
@@ -109,7 +109,7 @@ function migrationFailure(error: unknown, name: string | undefined): DatabaseFai
 export async function migrate(database: Pick<Database, 'address'>, folder: string) {
   const files = await readMigrations(folder);
   // Its own connections: migrations may take longer than the pool's timeouts allow.
-  const pool = new pg.Pool({
+  const pool = new Pool({
     ...database.address,
     max: 2,
     connectionTimeoutMillis: 10_000,

@@ -1,9 +1,11 @@
 // The pool against a real server that is killed and comes back, and the classes of its errors.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { errorCode } from '../src/error-code.ts';
 import {
   connectDatabase,
   type DatabaseAddress,
   type EmbeddedPostgres,
+  isRetryable,
   retryConflicts,
   startEmbeddedPostgres,
 } from '../src/index.ts';
@@ -107,7 +109,7 @@ describe('transactions', () => {
       test.database.transaction(
         async (transaction) => {
           const { rows } = await transaction.query<{ n: number }>('SELECT n FROM t WHERE id = 2');
-          await transaction.query('UPDATE t SET n = $1 WHERE id = 2', [rows[0]!.n + 1]);
+          await transaction.query('UPDATE t SET n = $1 WHERE id = 2', [(rows[0]?.n ?? 0) + 1]);
         },
         { isolation: 'serializable', attemptsMax: 10 },
       ),
@@ -159,8 +161,7 @@ describe('PostgreSQL killed in the middle of traffic', () => {
         if (failedOnce) sinceKill += 1;
       } catch (error) {
         failedOnce = true;
-        const { code, retryable } = error as { code: string; retryable: boolean };
-        failures.add(`${code} ${retryable}`);
+        failures.add(`${errorCode(error)} ${isRetryable(error)}`);
       }
     }
     expect([...failures]).toEqual(['database-unavailable true']);

@@ -2,13 +2,13 @@
 // offers what tests want to know about it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import pg from 'pg';
+import { Client } from 'pg';
 import { identifyProcess, processesIn, waitUntil } from '../src/embedded/process-table.ts';
 import type { DatabaseAddress } from '../src/index.ts';
 
@@ -36,7 +36,8 @@ export type As = 'self' | 'nobody' | 'root-without-namespaces';
 
 const child = [
   process.execPath,
-  ...['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href],
+  '--import',
+  pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href,
   fileURLToPath(new URL('./launch-child.ts', import.meta.url)),
 ];
 
@@ -54,7 +55,6 @@ function commandAs(as: As): string[] {
 
 async function mapAllUsers(process_: ChildProcess): Promise<void> {
   // The maps can be written once the namespace exists, that is when the shell runs.
-  const { readFileSync } = await import('node:fs');
   const inside = await waitUntil(
     () => readFileSync(`/proc/${process_.pid}/comm`, 'utf8').trim() === 'sh',
     { timeoutMs: 5_000 },
@@ -62,7 +62,7 @@ async function mapAllUsers(process_: ChildProcess): Promise<void> {
   if (!inside) throw new Error('the namespace did not come up');
   writeFileSync(`/proc/${process_.pid}/uid_map`, '0 0 4294967295');
   writeFileSync(`/proc/${process_.pid}/gid_map`, '0 0 4294967295');
-  process_.stdin!.write('go\n');
+  process_.stdin?.write('go\n');
 }
 
 export async function launch(
@@ -81,7 +81,7 @@ export async function launch(
   const lines = createInterface(launched.stdout)[Symbol.asyncIterator]();
   const first = await lines.next();
   if (first.done) throw new Error('the launching process printed nothing');
-  const report = JSON.parse(first.value) as ChildReport;
+  const report: ChildReport = JSON.parse(first.value);
   return {
     report,
     nodePid: launched.pid!,
@@ -121,7 +121,7 @@ export async function waitDead(pid: number): Promise<boolean> {
 }
 
 export async function ask(address: DatabaseAddress, text: string): Promise<unknown[]> {
-  const client = new pg.Client({ ...address });
+  const client = new Client({ ...address });
   client.on('error', () => {});
   await client.connect();
   try {

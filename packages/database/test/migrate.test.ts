@@ -50,7 +50,7 @@ it('keeps the files before a failing one and nothing of that one', async () => {
   await expect(migrate(test.database, folder)).rejects.toMatchObject({
     code: 'migration-failed',
     sqlState: '23505',
-    message: expect.stringContaining('0003-third') as string,
+    message: expect.stringContaining('0003-third'),
   });
   expect(await steps()).toEqual([1, 2]);
   write('0003-third.sql', 'INSERT INTO steps VALUES (3);');

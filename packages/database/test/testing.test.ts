@@ -1,11 +1,19 @@
 // The helpers other packages test with: cloned databases and the one-bucket proof, each also
 // against what it must refuse or find.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { assertOneBucket, oneBucketProbe, testDatabase } from '../src/testing.ts';
+import { processesIn, waitUntil } from '../src/embedded/process-table.ts';
+import {
+  assertOneBucket,
+  oneBucketProbe,
+  type TestDatabase,
+  testDatabase,
+} from '../src/testing.ts';
 import { ask } from './launching.ts';
 
 const migrations = fileURLToPath(new URL('./one-bucket', import.meta.url));
@@ -13,6 +21,27 @@ const scratch = mkdtempSync(join(tmpdir(), 'siegel-testing-'));
 
 afterAll(() => {
   rmSync(scratch, { recursive: true });
+});
+
+describe('the test server', () => {
+  it('ends with its run, however the run ends', async () => {
+    const script = `
+      import { testServer } from '${new URL('../src/testing.ts', import.meta.url).href}';
+      console.log((await testServer()).host);
+      setInterval(() => {}, 1000);`;
+    const loader = import.meta.resolve('tsx');
+    const run = spawn(process.execPath, ['--import', loader, '--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env['PATH'] },
+    });
+    const [host] = await once(run.stdout, 'data');
+    const cluster = dirname(String(host).trim());
+    expect(processesIn(join(cluster, 'data')).length).toBeGreaterThan(0);
+    run.kill('SIGKILL');
+    const ended = () => !existsSync(dirname(cluster));
+    expect(await waitUntil(ended, { timeoutMs: 20_000 })).toBe(true);
+    expect(processesIn(join(cluster, 'data'))).toEqual([]);
+  });
 });
 
 describe('testDatabase', () => {
@@ -41,6 +70,10 @@ describe('testDatabase', () => {
     }
   });
 });
+
+async function oneBox({ database }: TestDatabase) {
+  await database.query('INSERT INTO boxes (bucket, box_id) VALUES (1, 1)');
+}
 
 describe('one bucket', () => {
   const tables = ['boxes', 'notes'];
@@ -82,15 +115,12 @@ describe('one bucket', () => {
     for (const [statement, problem] of breaches) {
       await expect(probe.assertOneBucket(statement)).rejects.toThrow(problem);
     }
-    const apart = await Promise.all([]).then(async () => {
-      const found = new Set<string>();
-      for (let bucket = 0; bucket < 8; bucket += 1) {
-        const text = `SELECT 1 FROM boxes b, notes n WHERE b.bucket = 0 AND n.bucket = ${bucket}`;
-        await probe.assertOneBucket({ text }).catch((error: Error) => found.add(error.message));
-      }
-      return [...found];
-    });
-    expect(apart.join()).toMatch(/different partitions/);
+    const found: string[] = [];
+    for (let bucket = 0; bucket < 8; bucket += 1) {
+      const text = `SELECT 1 FROM boxes b, notes n WHERE b.bucket = 0 AND n.bucket = ${bucket}`;
+      await probe.assertOneBucket({ text }).catch((error: Error) => found.push(error.message));
+    }
+    expect(found.join()).toMatch(/different partitions/);
     await probe.close();
   });
 
@@ -99,16 +129,14 @@ describe('one bucket', () => {
       { name: 'good', text: 'SELECT put_note(1, 1, $1)', parameters: [Buffer.alloc(0)] },
       { name: 'bad', text: 'SELECT find_note(1)' },
     ];
-    const prepare = async ({
-      database,
-    }: {
-      database: { query(text: string): Promise<unknown> };
-    }) => {
-      await database.query('INSERT INTO boxes (bucket, box_id) VALUES (1, 1)');
-    };
-    await assertOneBucket({ migrations, tables, statements: [statements[0]!], prepare });
-    await expect(assertOneBucket({ migrations, tables, statements, prepare })).rejects.toThrow(
-      /one bucket/,
-    );
+    await assertOneBucket({
+      migrations,
+      tables,
+      statements: statements.slice(0, 1),
+      prepare: oneBox,
+    });
+    await expect(
+      assertOneBucket({ migrations, tables, statements, prepare: oneBox }),
+    ).rejects.toThrow(/one bucket/);
   });
 });

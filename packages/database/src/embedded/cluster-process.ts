@@ -237,6 +237,7 @@ export function spawnPostmaster(plan: ClusterPlan): SpawnedPostmaster {
   const ended: { reason: string | undefined } = { reason: undefined };
   void exitOf(child).then((reason) => {
     ended.reason = reason;
+    return undefined;
   });
   child.unref();
   const identity = child.pid === undefined ? undefined : processes.identifyProcess(child.pid);

@@ -8,6 +8,8 @@ export interface ClusterSettings {
 }
 
 export const superuser = 'postgres';
+/** Sorts by code point and still knows letters beyond ASCII; needs no locale of the machine. */
+const builtinLocale = ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
 
 export function postmasterArguments(
   dataArgument: string,
@@ -62,8 +64,6 @@ export function accessRules(mode: LaunchMode): { hba: string; ident: string } {
 }
 
 export function initdbArguments(dataArgument: string): string[] {
-  return [
-    ...['-D', dataArgument, '-U', superuser, '-A', 'reject', '-E', 'UTF8'],
-    ...['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
-  ];
+  const access = ['-D', dataArgument, '-U', superuser, '-A', 'reject'];
+  return [...access, '-E', 'UTF8', '--locale=C', ...builtinLocale];
 }

@@ -4,7 +4,7 @@
 
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
+import { Client } from 'pg';
 import { DatabaseFailure } from '../database-failure.ts';
 import { type ClusterPlan, planCluster, prepareClusterFolder } from './cluster-plan.ts';
 import {
@@ -78,7 +78,7 @@ export function addressUrl(address: DatabaseAddress): string {
 }
 
 async function answers(address: DatabaseAddress): Promise<boolean> {
-  const client = new pg.Client({
+  const client = new Client({
     ...address,
     connectionTimeoutMillis: 2_000,
     query_timeout: 2_000,

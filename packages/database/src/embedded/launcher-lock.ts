@@ -1,7 +1,9 @@
 // One launcher per cluster: a lock file naming the node process that owns it. It says whether a
 // running postmaster is an orphan to adopt or belongs to a launcher that is still alive.
+
 import { randomUUID } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { errorCode } from '../error-code.ts';
 import { identifyProcess, isAlive, type ProcessIdentity } from './process-table.ts';
 
 const attemptsMax = 20;
@@ -12,10 +14,10 @@ export interface LauncherLock {
 
 function holderOf(path: string): ProcessIdentity | 'nobody' | 'missing' {
   try {
-    const { pid, startTick } = JSON.parse(readFileSync(path, 'utf8')) as ProcessIdentity;
+    const { pid, startTick }: ProcessIdentity = JSON.parse(readFileSync(path, 'utf8'));
     return isAlive({ pid, startTick }) ? { pid, startTick } : 'nobody';
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'missing' : 'nobody';
+    return errorCode(error) === 'ENOENT' ? 'missing' : 'nobody';
   }
 }
 
@@ -26,7 +28,7 @@ function breakStaleLock(path: string): void {
     renameSync(path, aside);
     if (typeof holderOf(aside) === 'object') linkSync(aside, path);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
+    const code = errorCode(error);
     if (code !== 'ENOENT' && code !== 'EEXIST') throw error;
   }
   rmSync(aside, { force: true });
@@ -44,7 +46,7 @@ export function takeLauncherLock(path: string): LauncherLock | { holder: Process
         linkSync(draft, path);
         return { release: () => rmSync(path, { force: true }) };
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        if (errorCode(error) !== 'EEXIST') throw error;
       }
       const holder = holderOf(path);
       if (typeof holder === 'object') return { holder };

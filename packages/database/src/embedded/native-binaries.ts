@@ -1,6 +1,7 @@
 // Finds PostgreSQL's binaries in the npm package of this platform and puts them in a state to
 // run: libraries linked (install scripts may not have run) and, for another user, copied to where
 // that user can read them.
+
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -18,6 +19,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseFailure } from '../database-failure.ts';
+import { errorCode } from '../error-code.ts';
 
 export interface NativeBinaries {
   /** Folder with bin, lib and share. */
@@ -47,9 +49,11 @@ export function findNativeBinaries(
     throw new DatabaseFailure('embedded-unavailable', message, { cause });
   }
   const root = dirname(dirname(entry));
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  const {
+    version,
+  }: {
     version: string;
-  };
+  } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const folder = join(root, 'native');
   if (!existsSync(join(folder, 'bin', 'postgres'))) {
     const message = `the package ${packageName} holds no server: ${advice}`;
@@ -63,7 +67,7 @@ export function findNativeBinaries(
 export function restoreLibraryLinks(folder: string): void {
   const list = join(folder, 'pg-symlinks.json');
   if (!existsSync(list)) return;
-  const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];
+  const links: { source: string; target: string }[] = JSON.parse(readFileSync(list, 'utf8'));
   for (const { source, target } of links) {
     // Paths in the list begin with "native/".
     const path = join(dirname(folder), target);
@@ -71,7 +75,7 @@ export function restoreLibraryLinks(folder: string): void {
     try {
       symlinkSync(basename(source), path);
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
+      const code = errorCode(error);
       if (code === 'EEXIST' && existsSync(path)) continue;
       const message = `cannot link ${path} (${code}); run the package's install script once`;
       throw new DatabaseFailure('embedded-unavailable', message, { cause: error });

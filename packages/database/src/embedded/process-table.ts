@@ -1,7 +1,9 @@
 // What the kernel knows about processes: who is alive, who works inside a folder. The launcher
 // asks here instead of trusting pid files, because a pid may have been given to somebody else.
+
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { errorCode } from '../error-code.ts';
 
 /** A pid with the kernel's start tick, so that a reused pid is another process. */
 export interface ProcessIdentity {
@@ -73,7 +75,7 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   try {
     process.kill(identity.pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if (errorCode(error) !== 'ESRCH') throw error;
   }
 }
 

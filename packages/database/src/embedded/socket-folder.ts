@@ -1,10 +1,12 @@
 // Chooses the private folder of a cluster's unix socket. The folder is the gate (0700), so it is
 // checked, not assumed; a socket path longer than the kernel takes moves to the temporary folder.
+
 import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseFailure } from '../database-failure.ts';
+import { errorCode } from '../error-code.ts';
 import type { LaunchMode } from './launch-mode.ts';
 
 export const socketPort = 5432;
@@ -22,7 +24,7 @@ function makePrivate(folder: string, owner: { uid: number; gid: number }): boole
     mkdirSync(folder, { mode: 0o700 });
     if (owner.uid !== process.getuid?.()) chownSync(folder, owner.uid, owner.gid);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (errorCode(error) !== 'EEXIST') throw error;
   }
   const status = lstatSync(folder);
   if (!status.isDirectory()) return false;

@@ -2,7 +2,7 @@
 // the statement runs, and both its plans (those inside functions too) and the counters of each
 // partition are looked at. What stays in one partition here stays on one node with Citus.
 import assert from 'node:assert/strict';
-import pg from 'pg';
+import { Client } from 'pg';
 import { type TestDatabase, testDatabase } from './test-database.ts';
 
 export interface HotStatement {
@@ -39,7 +39,7 @@ export interface OneBucketOptions {
 const originals = 'siegel_unpartitioned';
 const tablePattern = /^[a-z][a-z0-9_]{0,50}$/;
 
-async function partition(client: pg.Client, table: string, partitions: number): Promise<void> {
+async function partition(client: Client, table: string, partitions: number): Promise<void> {
   assert.match(table, tablePattern);
   const owner = 'siegel_test';
   await client.query(`
@@ -62,8 +62,9 @@ function* relationsIn(plan: unknown): Generator<string> {
   if (Array.isArray(plan)) {
     for (const part of plan) yield* relationsIn(part);
   } else if (typeof plan === 'object' && plan !== null) {
-    const { 'Relation Name': relation, Schema: schema } = plan as Record<string, unknown>;
-    if (typeof relation === 'string') yield `${String(schema)}.${relation}`;
+    if ('Relation Name' in plan && 'Schema' in plan) {
+      yield `${String(plan.Schema)}.${String(plan['Relation Name'])}`;
+    }
     for (const part of Object.values(plan)) yield* relationsIn(part);
   }
 }
@@ -80,14 +81,14 @@ const counters = `
       + n_tup_ins + n_tup_upd + n_tup_del AS touches
   FROM pg_stat_xact_user_tables`;
 
-async function countersNow(client: pg.Client): Promise<Map<string, number>> {
+async function countersNow(client: Client): Promise<Map<string, number>> {
   const { rows } = await client.query<{ relation: string; touches: string }>(counters);
   return new Map(rows.map((row) => [row.relation, Number(row.touches)]));
 }
 
 /** Plans and counters: a plan does not show where inserted rows went, counters not what a scan
  * would have visited had it not ended early. */
-async function relationsTouched(client: pg.Client, hot: HotStatement): Promise<Set<string>> {
+async function relationsTouched(client: Client, hot: HotStatement): Promise<Set<string>> {
   const touched = new Set<string>();
   const listen = (notice: { message?: string | undefined }) => {
     for (const relation of relationsInNotice(notice.message ?? '')) touched.add(relation);
@@ -135,8 +136,8 @@ function breach(touches: readonly Touch[]): string | undefined {
   return `touches different partitions: ${where.join(', ')}`;
 }
 
-async function watchingClient(test: TestDatabase): Promise<pg.Client> {
-  const client = new pg.Client(test.administrator);
+async function watchingClient(test: TestDatabase): Promise<Client> {
+  const client = new Client(test.administrator);
   client.on('error', () => {});
   await client.connect();
   await client.query(`

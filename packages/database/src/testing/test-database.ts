@@ -1,7 +1,7 @@
 // A database of its own for each test file, cloned from a migrated template in milliseconds. The
 // template is made once per content of the migrations folder.
 import { createHash, randomBytes } from 'node:crypto';
-import pg from 'pg';
+import { Client } from 'pg';
 import { connectDatabase, type Database, type DatabaseOptions } from '../connect-database.ts';
 import { addressUrl, type DatabaseAddress } from '../embedded/embedded-postgres.ts';
 import { ensureDatabase } from '../ensure-database.ts';
@@ -31,9 +31,9 @@ const role = 'siegel_test';
 
 async function asAdministrator<T>(
   server: DatabaseAddress,
-  work: (client: pg.Client) => Promise<T>,
+  work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = new pg.Client({ ...server, connectionTimeoutMillis: 10_000 });
+  const client = new Client({ ...server, connectionTimeoutMillis: 10_000 });
   client.on('error', () => {});
   await client.connect();
   try {

@@ -13,7 +13,8 @@ const clusterName = 'tests';
 
 function readIdentity(path: string): ProcessIdentity | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as ProcessIdentity;
+    const identity: ProcessIdentity = JSON.parse(readFileSync(path, 'utf8'));
+    return identity;
   } catch {
     return undefined;
   }
@@ -42,17 +43,17 @@ function announce(home: string, answer: object): void {
 }
 
 async function guard(home: string, run: ProcessIdentity): Promise<void> {
-  let stopped = false;
+  const stop = { asked: false };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      stopped = true;
+      stop.asked = true;
     });
   }
   try {
     await clearAbandoned(dirname(home));
     const cluster = await startEmbeddedPostgres({ home, name: clusterName, connectionsMax: 200 });
     announce(home, { administrator: cluster.administrator() });
-    while (!stopped && isAlive(run) && existsSync(home)) await delay(100);
+    while (!stop.asked && isAlive(run) && existsSync(home)) await delay(100);
     await cluster.stop();
     rmSync(home, { recursive: true, force: true });
   } catch (error) {

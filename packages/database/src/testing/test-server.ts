@@ -1,5 +1,6 @@
 // One embedded server for all test files and workers of a run: whoever needs it first starts its
 // guard, the others wait for the address. The guard ends it with the run.
+
 import { spawn } from 'node:child_process';
 import {
   chmodSync,
@@ -21,6 +22,7 @@ import { isMainThread } from 'node:worker_threads';
 import { DatabaseFailure } from '../database-failure.ts';
 import type { DatabaseAddress } from '../embedded/embedded-postgres.ts';
 import { identifyProcess, type ProcessIdentity } from '../embedded/process-table.ts';
+import { errorCode } from '../error-code.ts';
 
 export const homePrefix = 'siegel-tests-';
 const startTimeoutMs = 60_000;
@@ -66,7 +68,7 @@ export async function testServer(): Promise<DatabaseAddress> {
     writeFileSync(join(home, 'run.json'), JSON.stringify(run), { mode: 0o600 });
     startGuard(home, run);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (errorCode(error) !== 'EEXIST') throw error;
   }
   return waitForServer(home);
 }
@@ -75,10 +77,13 @@ async function waitForServer(home: string): Promise<DatabaseAddress> {
   const answerFile = join(home, 'server.json');
   for (let waitedMs = 0; waitedMs < startTimeoutMs; waitedMs += 25) {
     if (existsSync(answerFile)) {
-      const { administrator, failure } = JSON.parse(readFileSync(answerFile, 'utf8')) as {
+      const {
+        administrator,
+        failure,
+      }: {
         administrator?: DatabaseAddress;
         failure?: string;
-      };
+      } = JSON.parse(readFileSync(answerFile, 'utf8'));
       if (administrator !== undefined) return administrator;
       throw new DatabaseFailure('test-server-failed', failure ?? 'no address');
     }
