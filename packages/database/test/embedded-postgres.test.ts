@@ -25,6 +25,7 @@ import {
   dataFolder,
   isRoot,
   launch,
+  nobodyCanLaunch,
   serversIn,
   temporaryHome,
   waitDead,
@@ -285,7 +286,7 @@ describe('as root below a closed home', () => {
   });
 
   it.runIf(isRoot)(
-    'runs as nobody where namespaces are forbidden',
+    'runs as nobody where namespaces are forbidden (needs root)',
     async () => {
       chmodSync(home, 0o700);
       const first = await launch(home, 'relay', 'root-without-namespaces');
@@ -315,7 +316,7 @@ describe('as root below a closed home', () => {
   );
 
   it.runIf(isRoot)(
-    'hands data made in a namespace to nobody when they get forbidden',
+    'hands data to nobody when namespaces get forbidden (needs root)',
     async () => {
       const before = await startEmbeddedPostgres({ home, name: 'relay' });
       await ensureDatabase(before, { database: 'child', role: 'child' });

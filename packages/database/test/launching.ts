@@ -1,6 +1,6 @@
 // Starts launch-child.ts as the present user, as nobody, or as root without user namespaces, and
 // offers what tests want to know about it.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -45,9 +45,23 @@ const child = [
 const withoutNamespaces =
   'read go; exec /bin/sh -c \'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"\' sh "$@"';
 
+const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+
+/** False below a home only root may enter: nobody could not read the program to run. */
+export const nobodyCanLaunch =
+  isRoot &&
+  spawnSync('setpriv', [
+    ...asNobody,
+    '/bin/sh',
+    '-c',
+    'test -x "$0" && test -r "$1"',
+    process.execPath,
+    fileURLToPath(import.meta.url),
+  ]).status === 0;
+
 function commandAs(as: As): string[] {
   if (as === 'nobody') {
-    return ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...child];
+    return ['setpriv', ...asNobody, ...child];
   }
   if (as === 'self') return child;
   return ['unshare', '-U', '/bin/sh', '-c', withoutNamespaces, 'sh', ...child];
@@ -70,8 +84,8 @@ export async function launch(
   name = 'relay',
   as: As = 'self',
 ): Promise<LaunchedChild> {
-  const [file, ...args] = [...commandAs(as), home, name];
-  const launched = spawn(file!, args, {
+  const [file = '', ...args] = [...commandAs(as), home, name];
+  const launched = spawn(file, args, {
     cwd: '/',
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { PATH: process.env['PATH'], TSX_DISABLE_CACHE: '1', TMPDIR: tmpdir() },
