@@ -262,7 +262,7 @@ describe('refusals', () => {
     });
   });
 
-  it('refuses a socket folder that is not a folder, and says why a broken setup fails', async () => {
+  it('refuses a socket folder that is none, and says why a broken setup fails', async () => {
     mkdirSync(join(home, 'relay'));
     writeFileSync(join(home, 'relay', 'socket'), '');
     await expect(startEmbeddedPostgres({ home, name: 'relay' })).rejects.toMatchObject({
@@ -331,8 +331,8 @@ describe('as root below a closed home', () => {
 });
 
 describe('as an ordinary user', () => {
-  it.runIf(isRoot)(
-    'runs plainly, adopts its orphan and admits nobody else',
+  it.runIf(nobodyCanLaunch)(
+    'adopts its orphan, admits no one else (needs root and a clone nobody can read)',
     async () => {
       const { chownSync } = await import('node:fs');
       chownSync(home, 65534, 65534);

@@ -59,12 +59,12 @@ export const nobodyCanLaunch =
     fileURLToPath(import.meta.url),
   ]).status === 0;
 
-function commandAs(as: As): string[] {
+function commandAs(as: As): { file: string; args: string[] } {
   if (as === 'nobody') {
-    return ['setpriv', ...asNobody, ...child];
+    return { file: 'setpriv', args: [...asNobody, ...child] };
   }
-  if (as === 'self') return child;
-  return ['unshare', '-U', '/bin/sh', '-c', withoutNamespaces, 'sh', ...child];
+  if (as === 'self') return { file: process.execPath, args: child.slice(1) };
+  return { file: 'unshare', args: ['-U', '/bin/sh', '-c', withoutNamespaces, 'sh', ...child] };
 }
 
 async function mapAllUsers(process_: ChildProcess): Promise<void> {
@@ -84,8 +84,8 @@ export async function launch(
   name = 'relay',
   as: As = 'self',
 ): Promise<LaunchedChild> {
-  const [file = '', ...args] = [...commandAs(as), home, name];
-  const launched = spawn(file, args, {
+  const { file, args } = commandAs(as);
+  const launched = spawn(file, [...args, home, name], {
     cwd: '/',
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { PATH: process.env['PATH'], TSX_DISABLE_CACHE: '1', TMPDIR: tmpdir() },

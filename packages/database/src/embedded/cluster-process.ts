@@ -87,7 +87,8 @@ export async function initializeOnce(plan: ClusterPlan): Promise<void> {
   if (existsSync(dataFolder)) {
     const found = readFileSync(join(dataFolder, 'PG_VERSION'), 'utf8').trim();
     if (found !== plan.native.major) {
-      const message = `${dataFolder} is of PostgreSQL ${found}, the binaries are ${plan.native.major}`;
+      const { major } = plan.native;
+      const message = `${dataFolder} is of PostgreSQL ${found}, the binaries are ${major}`;
       throw new DatabaseFailure('embedded-version-mismatch', message);
     }
     chmodSync(dataFolder, 0o700);

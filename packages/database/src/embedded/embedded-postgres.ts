@@ -74,7 +74,8 @@ const heldByOthers = /lock file .* already exists|pre-existing shared memory blo
 export function addressUrl(address: DatabaseAddress): string {
   const { host, port, user, database } = address;
   const place = host.startsWith('/') ? encodeURIComponent(host) : host;
-  return `postgresql://${encodeURIComponent(user)}@${place}:${port}/${encodeURIComponent(database)}`;
+  const [role, name] = [encodeURIComponent(user), encodeURIComponent(database)];
+  return `postgresql://${role}@${place}:${port}/${name}`;
 }
 
 async function answers(address: DatabaseAddress): Promise<boolean> {
