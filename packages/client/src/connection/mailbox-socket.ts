@@ -87,11 +87,7 @@ export function openMailbox(context: SocketContext, handlers: MailboxHandlers): 
       lost: (reason) => {
         if (over || session !== opened) return;
         session = undefined;
-        const retryInMs = backOffMs(
-          connectionLimits.socketRetry,
-          failures,
-          randomFraction(context),
-        );
+        const retryInMs = backOffMs(connectionLimits.socketRetry, failures, context.random());
         failures += 1;
         cancelRetry = context.schedule(start, retryInMs);
         handlers.onEvent({ type: 'offline', reason, retryInMs });
