@@ -1,5 +1,6 @@
-// What Bank am Markt's bot answers: blocking a card, branches, appointments. It never asks for codes, and never tells a balance.
-import { type Answer, createDialogue, type Language, personPattern, say } from '@siegel/bot';
+// What Bank am Markt's bot answers: blocking a card, branches, appointments. It never asks for
+// codes, and never tells a balance.
+import { type Answer, createDialogue, type Language, personTopic, say } from '@siegel/bot';
 import { branches } from './branches.ts';
 
 const menu = (language: Language): Answer => ({
@@ -7,7 +8,9 @@ const menu = (language: Language): Answer => ({
   message:
     language === 'de'
       ? {
-          body: 'Ich bin der automatische Assistent der Bank am Markt. Nach PIN, TAN oder Passwort fragen wir hier nie. Worum geht es?',
+          body:
+            'Ich bin der automatische Assistent der Bank am Markt. Nach PIN, TAN oder Passwort ' +
+            'fragen wir hier nie. Worum geht es?',
           footer: 'Automatische Antwort',
           buttons: [
             { id: 'block-card', title: 'Karte sperren' },
@@ -16,7 +19,9 @@ const menu = (language: Language): Answer => ({
           ],
         }
       : {
-          body: 'I am the automatic assistant of Bank am Markt. We never ask for your PIN, TAN or password here. What is it about?',
+          body:
+            'I am the automatic assistant of Bank am Markt. We never ask for your PIN, TAN or ' +
+            'password here. What is it about?',
           footer: 'Automatic answer',
           buttons: [
             { id: 'block-card', title: 'Block a card' },
@@ -37,31 +42,34 @@ export const dialogue = createDialogue(
     {
       pattern: /\b(tan|pin|passwort|password|code)\b/iu,
       answer: say({
-        de: 'Schicken Sie niemandem PIN, TAN, Passwort oder Anmeldecode, auch uns nicht. Haben Sie einen Code erhalten, den Sie nicht angefordert haben, schreiben Sie „Mensch“.',
-        en: 'Never send your PIN, TAN, password or login code to anybody, not even to us. If you got a code you did not ask for, write "agent".',
+        de:
+          'Schicken Sie niemandem PIN, TAN, Passwort oder Anmeldecode, auch uns nicht. Haben ' +
+          'Sie einen Code erhalten, den Sie nicht angefordert haben, schreiben Sie „Mensch“.',
+        en:
+          'Never send your PIN, TAN, password or login code to anybody, not even to us. If you ' +
+          'got a code you did not ask for, write "agent".',
       }),
     },
     {
       pattern: /sperr|gestohlen|verloren|\b(block|lost|stolen)\b/iu,
       choice: 'block-card',
       answer: say({
-        de: 'Sperren Sie Ihre Karte sofort in der Banking-App unter „Karten“ oder telefonisch, rund um die Uhr, unter 069 90009 411. Danach hilft Ihnen hier ein Mensch weiter.',
-        en: 'Block your card at once in the banking app under "Cards" or by phone, day and night, on +49 69 90009 411. After that a person here will help you on.',
+        de:
+          'Sperren Sie Ihre Karte sofort in der Banking-App unter „Karten“ oder telefonisch, ' +
+          'rund um die Uhr, unter 069 90009 411. Danach hilft Ihnen hier ein Mensch weiter.',
+        en:
+          'Block your card at once in the banking app under "Cards" or by phone, day and night, ' +
+          'on +49 69 90009 411. After that a person here will help you on.',
       }),
     },
-    {
-      pattern: personPattern,
-      choice: 'person',
-      answer: (language) => ({
-        kind: 'hand-over',
-        handOver: {
-          say:
-            language === 'de'
-              ? 'Ich gebe an eine Beraterin weiter und schweige so lange. Schreiben Sie „Assistent“, wenn ich wieder helfen soll.'
-              : 'I am handing you over to an advisor and will be quiet. Write "assistant" if you want me back.',
-        },
-      }),
-    },
+    personTopic({
+      de:
+        'Ich gebe an eine Beraterin weiter und schweige so lange. ' +
+        'Schreiben Sie „Assistent“, wenn ich wieder helfen soll.',
+      en:
+        'I am handing you over to an advisor and will be quiet. ' +
+        'Write "assistant" if you want me back.',
+    }),
     {
       pattern: /filiale|öffnungszeit|geöffnet|\b(branch(es)?|opening hours|open)\b/iu,
       choice: 'branches',
@@ -70,14 +78,20 @@ export const dialogue = createDialogue(
     {
       pattern: /termin|\bappointment\b/iu,
       answer: say({
-        de: 'Termine vereinbaren wir gern: Schreiben Sie „Mensch“, dann meldet sich eine Beraterin, werktags binnen einer Stunde.',
-        en: 'We are glad to arrange one: write "agent" and an advisor gets back to you, within an hour on working days.',
+        de:
+          'Termine vereinbaren wir gern: Schreiben Sie „Mensch“, dann meldet sich eine ' +
+          'Beraterin, werktags binnen einer Stunde.',
+        en:
+          'We are glad to arrange one: write "agent" and an advisor gets back to you, within an ' +
+          'hour on working days.',
       }),
     },
     {
       pattern: /kontostand|guthaben|überweisung|\b(balance|transfer)\b/iu,
       answer: say({
-        de: 'Kontostand und Überweisungen finden Sie nur in der Banking-App. Hier nenne ich keine Beträge.',
+        de:
+          'Kontostand und Überweisungen finden Sie nur in der Banking-App. Hier nenne ich keine ' +
+          'Beträge.',
         en: 'Balance and transfers are in the banking app only. I state no amounts here.',
       }),
     },

@@ -1,4 +1,5 @@
-// What Bank am Markt may send unasked: login codes, card payments, appointments. In the shape the Cloud API takes.
+// What Bank am Markt may send unasked: login codes, card payments, appointments. In the shape the
+// Cloud API takes.
 import type { TemplateCreation } from '@siegel/bot';
 
 const utility = { category: 'UTILITY', parameter_format: 'POSITIONAL' } as const;
@@ -24,7 +25,9 @@ export const templates: readonly TemplateCreation[] = [
     components: [
       {
         type: 'BODY',
-        text: 'Mit Ihrer Karte auf {{1}} wurde am {{2}} bei {{3}} ein Betrag von {{4}} bezahlt. Waren Sie das nicht, sperren Sie die Karte bitte sofort.',
+        text:
+          'Mit Ihrer Karte auf {{1}} wurde am {{2}} bei {{3}} ein Betrag von {{4}} bezahlt. ' +
+          'Waren Sie das nicht, sperren Sie die Karte bitte sofort.',
         example: { body_text: [['•• 4242', '22. November', 'Kaufhaus Linden', '49,90 €']] },
       },
       { type: 'BUTTONS', buttons: [{ type: 'QUICK_REPLY', text: 'Karte sperren' }] },
@@ -37,7 +40,9 @@ export const templates: readonly TemplateCreation[] = [
     components: [
       {
         type: 'BODY',
-        text: 'Your card ending in {{1}} paid {{2}} at {{3}} on {{4}} just now. If that was not you, please block the card at once.',
+        text:
+          'Your card ending in {{1}} paid {{2}} at {{3}} on {{4}} just now. If that was not ' +
+          'you, please block the card at once.',
         example: { body_text: [['4242', '€49.90', 'Kaufhaus Linden', '22 November']] },
       },
       { type: 'BUTTONS', buttons: [{ type: 'QUICK_REPLY', text: 'Block a card' }] },

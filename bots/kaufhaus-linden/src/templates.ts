@@ -1,4 +1,5 @@
-// What Kaufhaus Linden may send unasked: confirmation, dispatch. Named parameters, in the shape the Cloud API takes.
+// What Kaufhaus Linden may send unasked: confirmation, dispatch. Named parameters, in the shape the
+// Cloud API takes.
 import type { TemplateCreation } from '@siegel/bot';
 
 const utility = { category: 'UTILITY', parameter_format: 'NAMED' } as const;
@@ -12,7 +13,9 @@ export const templates: readonly TemplateCreation[] = [
       { type: 'HEADER', format: 'TEXT', text: 'Danke für Ihre Bestellung' },
       {
         type: 'BODY',
-        text: 'Guten Tag {{name}}, wir haben Ihre Bestellung {{order}} über {{amount}} erhalten und versenden sie am {{day}} an Sie.',
+        text:
+          'Guten Tag {{name}}, wir haben Ihre Bestellung {{order}} über {{amount}} erhalten und ' +
+          'versenden sie am {{day}} an Sie.',
         example: {
           body_text_named_params: [
             { param_name: 'name', example: 'Herr Winter' },
@@ -33,7 +36,9 @@ export const templates: readonly TemplateCreation[] = [
       { type: 'HEADER', format: 'TEXT', text: 'Thank you for your order' },
       {
         type: 'BODY',
-        text: 'Hello {{name}}, we have received your order {{order}} of {{amount}} and send it on {{day}} to you.',
+        text:
+          'Hello {{name}}, we have received your order {{order}} of {{amount}} and send it on ' +
+          '{{day}} to you.',
         example: {
           body_text_named_params: [
             { param_name: 'name', example: 'Mr Winter' },
@@ -53,7 +58,9 @@ export const templates: readonly TemplateCreation[] = [
     components: [
       {
         type: 'BODY',
-        text: 'Ihre Bestellung {{order}} ist unterwegs. Die Sendungsnummer bei Postwagen ist {{parcel}} und gilt ab heute Abend.',
+        text:
+          'Ihre Bestellung {{order}} ist unterwegs. Die Sendungsnummer bei Postwagen ist ' +
+          '{{parcel}} und gilt ab heute Abend.',
         example: {
           body_text_named_params: [
             { param_name: 'order', example: 'L-1001' },
@@ -70,7 +77,9 @@ export const templates: readonly TemplateCreation[] = [
     components: [
       {
         type: 'BODY',
-        text: 'Your order {{order}} is on its way. The Postwagen tracking number is {{parcel}} and works from tonight.',
+        text:
+          'Your order {{order}} is on its way. The Postwagen tracking number is {{parcel}} and ' +
+          'works from tonight.',
         example: {
           body_text_named_params: [
             { param_name: 'order', example: 'L-1001' },

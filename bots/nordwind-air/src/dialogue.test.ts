@@ -12,7 +12,8 @@ test.each([
   ],
   [
     'nw 204',
-    'NW204 von Hamburg nach Lissabon ist verspätet: neuer Abflug 15:10 Uhr statt 14:25 Uhr, Gate B7.',
+    'NW204 von Hamburg nach Lissabon ist verspätet: neuer Abflug 15:10 Uhr statt 14:25 Uhr, ' +
+      'Gate B7.',
   ],
   ['Flug NW-318', 'NW318 von Berlin nach Zürich steigt gerade ein: Gate C3, Abflug 11:40 Uhr.'],
 ])('%s', (text, answer) => {
@@ -22,7 +23,9 @@ test.each([
 test('the same in English', () => {
   expect(ask('is NW204 on time?', 'en')).toEqual({
     kind: 'text',
-    text: 'NW204 from Hamburg to Lisbon is delayed: it now leaves at 15:10 instead of 14:25, gate B7.',
+    text:
+      'NW204 from Hamburg to Lisbon is delayed: it now leaves at 15:10 instead of 14:25, gate ' +
+      'B7.',
   });
 });
 

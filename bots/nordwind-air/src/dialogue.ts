@@ -1,5 +1,6 @@
-// What Nordwind Air's bot answers: flight status, baggage, check-in, opening hours; a person for everything else.
-import { type Answer, createDialogue, type Language, personPattern, say } from '@siegel/bot';
+// What Nordwind Air's bot answers: flight status, baggage, check-in, opening hours; a person for
+// everything else.
+import { type Answer, createDialogue, type Language, personTopic, say } from '@siegel/bot';
 import { type Flight, flights } from './flights.ts';
 
 const menu = (language: Language): Answer => ({
@@ -7,7 +8,9 @@ const menu = (language: Language): Answer => ({
   message:
     language === 'de'
       ? {
-          body: 'Ich bin der automatische Assistent von Nordwind Air. Schreiben Sie mir eine Flugnummer, zum Beispiel NW204, oder wählen Sie:',
+          body:
+            'Ich bin der automatische Assistent von Nordwind Air. Schreiben Sie mir eine ' +
+            'Flugnummer, zum Beispiel NW204, oder wählen Sie:',
           footer: 'Automatische Antwort',
           buttons: [
             { id: 'baggage', title: 'Gepäck' },
@@ -16,7 +19,9 @@ const menu = (language: Language): Answer => ({
           ],
         }
       : {
-          body: 'I am the automatic assistant of Nordwind Air. Send me a flight number, for example NW204, or choose:',
+          body:
+            'I am the automatic assistant of Nordwind Air. Send me a flight number, for example ' +
+            'NW204, or choose:',
           footer: 'Automatic answer',
           buttons: [
             { id: 'baggage', title: 'Baggage' },
@@ -64,41 +69,48 @@ function flightStatus(language: Language, match: RegExpMatchArray | null): Answe
     return { kind: 'text', text: statusText(language, number, flight) };
   }
   return say({
-    de: `Einen Flug ${number} kenne ich heute nicht. Die Nummer steht auf Ihrer Bordkarte, zum Beispiel NW204.`,
+    de:
+      `Einen Flug ${number} kenne ich heute nicht. Die Nummer steht auf Ihrer Bordkarte, zum ` +
+      `Beispiel NW204.`,
     en: `I know no flight ${number} today. The number is on your boarding pass, for example NW204.`,
   })(language);
 }
 
 export const dialogue = createDialogue(
   [
-    {
-      pattern: personPattern,
-      choice: 'person',
-      answer: (language) => ({
-        kind: 'hand-over',
-        handOver: {
-          say:
-            language === 'de'
-              ? 'Ich gebe an eine Kollegin im Kundendienst weiter und schweige so lange. Schreiben Sie „Assistent“, wenn ich wieder helfen soll.'
-              : 'I am handing you over to a colleague in customer service and will be quiet. Write "assistant" if you want me back.',
-        },
-      }),
-    },
+    personTopic({
+      de:
+        'Ich gebe an eine Kollegin im Kundendienst weiter und schweige so lange. ' +
+        'Schreiben Sie „Assistent“, wenn ich wieder helfen soll.',
+      en:
+        'I am handing you over to a colleague in customer service and will be quiet. ' +
+        'Write "assistant" if you want me back.',
+    }),
     { pattern: /\bNW\s?-?(\d{3})\b/iu, answer: flightStatus },
     {
       pattern: /gepäck|koffer|baggage|luggage|\bbag\b/iu,
       choice: 'baggage',
       answer: say({
-        de: 'Frei sind ein Handgepäck bis 8 kg (55 × 40 × 23 cm) und, ab Tarif „Brise“, ein Koffer bis 23 kg. Fehlt Ihr Gepäck, halten Sie bitte die Nummer des Gepäckabschnitts bereit und schreiben Sie „Mensch“.',
-        en: 'One cabin bag up to 8 kg (55 × 40 × 23 cm) is free and, from the "Brise" fare on, one suitcase up to 23 kg. If your baggage is missing, have the number of your baggage tag ready and write "agent".',
+        de:
+          'Frei sind ein Handgepäck bis 8 kg (55 × 40 × 23 cm) und, ab Tarif „Brise“, ein ' +
+          'Koffer bis 23 kg. Fehlt Ihr Gepäck, halten Sie bitte die Nummer des ' +
+          'Gepäckabschnitts bereit und schreiben Sie „Mensch“.',
+        en:
+          'One cabin bag up to 8 kg (55 × 40 × 23 cm) is free and, from the "Brise" fare on, ' +
+          'one suitcase up to 23 kg. If your baggage is missing, have the number of your ' +
+          'baggage tag ready and write "agent".',
       }),
     },
     {
       pattern: /check-?\s?in|einchecken|bordkarte|boarding pass/iu,
       choice: 'check-in',
       answer: say({
-        de: 'Einchecken können Sie ab 24 Stunden bis 45 Minuten vor dem Abflug auf nordwind-air.example. Am Flughafen öffnet der Schalter zwei Stunden vorher.',
-        en: 'You can check in from 24 hours until 45 minutes before departure at nordwind-air.example. The desk at the airport opens two hours before.',
+        de:
+          'Einchecken können Sie ab 24 Stunden bis 45 Minuten vor dem Abflug auf ' +
+          'nordwind-air.example. Am Flughafen öffnet der Schalter zwei Stunden vorher.',
+        en:
+          'You can check in from 24 hours until 45 minutes before departure at ' +
+          'nordwind-air.example. The desk at the airport opens two hours before.',
       }),
     },
     {

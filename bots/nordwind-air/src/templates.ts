@@ -1,4 +1,5 @@
-// What Nordwind Air may send unasked: changes, boarding, check-in. In the shape the Cloud API takes.
+// What Nordwind Air may send unasked: changes, boarding, check-in. In the shape the Cloud API
+// takes.
 import type { TemplateCreation } from '@siegel/bot';
 
 const utility = { category: 'UTILITY', parameter_format: 'POSITIONAL' } as const;
@@ -12,8 +13,8 @@ export const templates: readonly TemplateCreation[] = [
       { type: 'HEADER', format: 'TEXT', text: 'Änderung Ihres Fluges' },
       {
         type: 'BODY',
-        text: 'Guten Tag {{1}}, Ihr Flug {{2}} nach {{3}} startet jetzt um {{4}} von Gate {{5}}. Ihre Bordkarte gilt weiter.',
-        example: { body_text: [['Frau Sommer', 'NW204', 'Lissabon', '15:10 Uhr', 'B7']] },
+        text: 'Ihr Flug {{1}} startet jetzt um {{2}} Uhr von Gate {{3}}. Ihre Bordkarte gilt weiter.',
+        example: { body_text: [['NW204', '15:10', 'B7']] },
       },
       { type: 'FOOTER', text: 'Nordwind Air' },
       {
@@ -33,8 +34,8 @@ export const templates: readonly TemplateCreation[] = [
       { type: 'HEADER', format: 'TEXT', text: 'Your flight has changed' },
       {
         type: 'BODY',
-        text: 'Hello {{1}}, your flight {{2}} to {{3}} now leaves at {{4}} from gate {{5}}. Your boarding pass stays valid.',
-        example: { body_text: [['Ms Sommer', 'NW204', 'Lisbon', '15:10', 'B7']] },
+        text: 'Your flight {{1}} now leaves at {{2}} from gate {{3}}. Your boarding pass stays valid.',
+        example: { body_text: [['NW204', '15:10', 'B7']] },
       },
       { type: 'FOOTER', text: 'Nordwind Air' },
       {
@@ -53,7 +54,9 @@ export const templates: readonly TemplateCreation[] = [
     components: [
       {
         type: 'BODY',
-        text: 'Der Einstieg für Flug {{1}} beginnt um {{2}} an Gate {{3}}. Das Gate schließt 20 Minuten vor dem Abflug.',
+        text:
+          'Der Einstieg für Flug {{1}} beginnt um {{2}} an Gate {{3}}. Das Gate schließt 20 ' +
+          'Minuten vor dem Abflug.',
         example: { body_text: [['NW318', '11:05 Uhr', 'C3']] },
       },
     ],
@@ -65,7 +68,9 @@ export const templates: readonly TemplateCreation[] = [
     components: [
       {
         type: 'BODY',
-        text: 'Boarding for flight {{1}} begins at {{2}} at gate {{3}}. The gate closes 20 minutes before departure.',
+        text:
+          'Boarding for flight {{1}} begins at {{2}} at gate {{3}}. The gate closes 20 minutes ' +
+          'before departure.',
         example: { body_text: [['NW318', '11:05', 'C3']] },
       },
     ],
@@ -77,7 +82,9 @@ export const templates: readonly TemplateCreation[] = [
     components: [
       {
         type: 'BODY',
-        text: 'Der Check-in für Flug {{1}} am {{2}} ist geöffnet. Er schließt 45 Minuten vor dem Abflug.',
+        text:
+          'Der Check-in für Flug {{1}} am {{2}} ist geöffnet. Er schließt 45 Minuten vor dem ' +
+          'Abflug.',
         example: { body_text: [['NW101', '24. November']] },
       },
       {

@@ -1,4 +1,5 @@
-// What Postwagen may send unasked: when a parcel comes and where it waits. In the shape the Cloud API takes.
+// What Postwagen may send unasked: when a parcel comes and where it waits. In the shape the Cloud
+// API takes.
 import type { TemplateCreation } from '@siegel/bot';
 
 const utility = { category: 'UTILITY', parameter_format: 'POSITIONAL' } as const;
@@ -50,7 +51,9 @@ export const templates: readonly TemplateCreation[] = [
       { type: 'HEADER', format: 'TEXT', text: 'Ihre Sendung liegt bereit' },
       {
         type: 'BODY',
-        text: 'Sie können {{1}} bis {{2}} im Paketladen {{3}} abholen. Bitte bringen Sie Ihren Ausweis mit.',
+        text:
+          'Sie können {{1}} bis {{2}} im Paketladen {{3}} abholen. Bitte bringen Sie Ihren ' +
+          'Ausweis mit.',
         example: { body_text: [['PW3030', 'Samstag, 18 Uhr,', 'Lindenstraße 8']] },
       },
     ],

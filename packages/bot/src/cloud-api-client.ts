@@ -1,4 +1,5 @@
-// Sends through a Cloud API, Siegel's gateway or WhatsApp's own. Tries again only where the request surely had no effect.
+// Sends through a Cloud API, Siegel's gateway or WhatsApp's own. Tries again only where the request
+// surely had no effect.
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Fields, fieldsOf, listOf, parseJson, textOf } from './fields.ts';
 

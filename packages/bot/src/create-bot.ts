@@ -1,4 +1,5 @@
-// A bot: takes Cloud API webhooks, answers each message once and each person in order, and keeps quiet where a person took over.
+// A bot: takes Cloud API webhooks, answers each message once and each person in order, and keeps
+// quiet where a person took over.
 import { type CloudApiAccess, CloudApiRefusal, createCloudApiClient } from './cloud-api-client.ts';
 import { createHandOvers } from './hand-over.ts';
 import { type IncomingMessage, type IncomingStatus, readWebhook } from './incoming.ts';

@@ -1,4 +1,5 @@
-// How a demo firm presents itself to the operator; the numbers are of ranges kept free for fiction by the Bundesnetzagentur.
+// How a demo firm presents itself to the operator; the numbers are of ranges kept free for fiction
+// by the Bundesnetzagentur.
 
 export type DemoFirm = {
   readonly slug: string;

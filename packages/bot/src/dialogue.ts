@@ -1,4 +1,5 @@
-// A dialogue is a pure function from a question to an answer: an ordered list of topics, the first that fits answers.
+// A dialogue is a pure function from a question to an answer: an ordered list of topics, the first
+// that fits answers.
 
 import type { Language } from './language.ts';
 import type { ButtonsMessage, HandOver, ListMessage } from './reply.ts';
@@ -59,9 +60,23 @@ export function createDialogue(
   };
 }
 
+const personWords = [
+  '\\b(mensch(en)?|mitarbeiter(in|innen)?|berater(in)?|kundenservice|kundendienst)\\b',
+  'jemand(em|en)? (sprechen|reden)',
+  'mit (einer|jemand).*(sprechen|reden)',
+  '\\b(human|real person|agent|representative|advisor|customer service)\\b',
+  '(talk|speak|chat) (to|with) (a |an |some|the )?(person|one|body|somebody|someone)',
+];
+
 /** "I want to talk to a person", however it is put. */
-export const personPattern =
-  /\b(mensch(en)?|mitarbeiter(in|innen)?|berater(in)?|kundenservice|kundendienst)\b|jemand(em|en)? (sprechen|reden)|\b(human|real person|agent|representative|advisor|customer service)\b|(talk|speak|chat) (to|with) (a |an |some|the )?(person|one|body|somebody|someone)|mit (einer|jemand).*(sprechen|reden)/iu;
+const personPattern = new RegExp(personWords.join('|'), 'iu');
+
+/** Hands over when a person is asked for, typed or tapped as `person`. */
+export const personTopic = (texts: Worded): Topic => ({
+  pattern: personPattern,
+  choice: 'person',
+  answer: (language) => ({ kind: 'hand-over', handOver: { say: texts[language] } }),
+});
 
 /** "Back to the assistant": ends a hand-over from the person's side. */
 export const resumePattern = /^\s*\/?(bot|assistent(in)?|assistant)\s*[.!]?\s*$/iu;

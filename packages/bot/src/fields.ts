@@ -1,4 +1,5 @@
-// Reads what came from outside without believing its shape: a missing or foreign value becomes an empty one.
+// Reads what came from outside without believing its shape: a missing or foreign value becomes an
+// empty one.
 
 export type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,4 +1,5 @@
-// Knows which conversations a person has taken over: there the bot is quiet until somebody resumes it or the time has passed.
+// Knows which conversations a person has taken over: there the bot is quiet until somebody resumes
+// it or the time has passed.
 
 export interface HandOvers {
   begin(conversation: string, minutes: number): void;

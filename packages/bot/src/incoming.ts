@@ -1,4 +1,5 @@
-// Reads a Cloud API webhook into what a handler wants to know. Unknown fields and types are passed over: newer senders are no error.
+// Reads a Cloud API webhook into what a handler wants to know. Unknown fields and types are passed
+// over: newer senders are no error.
 import { type Fields, fieldsOf, listOf, textOf } from './fields.ts';
 
 export type Sender = {

@@ -13,7 +13,7 @@ export {
   type Answer,
   createDialogue,
   type Dialogue,
-  personPattern,
+  personTopic,
   type Question,
   resumePattern,
   say,

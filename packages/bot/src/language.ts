@@ -7,8 +7,9 @@ const marks: Record<Language, ReadonlySet<string>> = {
     (
       'ich ist bin sind der die das ein eine einen mein meine meinen wann wo wie was welche ' +
       'und oder nicht hallo guten tag moin servus bitte danke flug paket bestellung sendung ' +
-      'öffnungszeiten geöffnet offen hilfe mensch mitarbeiter konto karte für von mit zu zurück ' +
-      'sprechen möchte will kann könnt haben habt ihr sie sperren termin filiale rückgabe heute'
+      'öffnungszeiten geöffnet offen hilfe mensch mitarbeiter konto karte für von mit ' +
+      'zu zurück sprechen möchte will kann könnt haben habt ihr sie sperren ' +
+      'termin filiale rückgabe heute'
     ).split(' '),
   ),
   en: new Set(
@@ -32,7 +33,8 @@ export function detectLanguage(text: string): Language | undefined {
       .slice(0, charsRead)
       .toLowerCase()
       .match(/\p{L}+/gu) ?? [];
-  const german = words.filter((word) => marks.de.has(word)).length + (/[äöüß]/i.test(text) ? 1 : 0);
+  const umlauts = /[äöüß]/i.test(text) ? 1 : 0;
+  const german = words.filter((word) => marks.de.has(word)).length + umlauts;
   const english = words.filter((word) => marks.en.has(word)).length;
   if (german === english) return undefined;
   return german > english ? 'de' : 'en';

@@ -1,4 +1,5 @@
-// Remembers the ids of the last messages, so that a webhook delivered twice is answered once. Oldest ids go first.
+// Remembers the ids of the last messages, so that a webhook delivered twice is answered once.
+// Oldest ids go first.
 
 export interface RecentIds {
   has(id: string): boolean;

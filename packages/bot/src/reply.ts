@@ -1,4 +1,5 @@
-// What a handler can do with a message: answer it, mark it read, show that an answer is coming, or hand the conversation to a person.
+// What a handler can do with a message: answer it, mark it read, show that an answer is coming, or
+// hand the conversation to a person.
 import type { CloudApiClient } from './cloud-api-client.ts';
 import type { HandOvers } from './hand-over.ts';
 import type { IncomingMessage } from './incoming.ts';

@@ -1,4 +1,5 @@
-// Runs a dialogue as a process of its own: reads its environment, answers what comes, ends in order on a signal.
+// Runs a dialogue as a process of its own: reads its environment, answers what comes, ends in order
+// on a signal.
 import { type Bot, createBot } from './create-bot.ts';
 import { type Answer, type Dialogue, resumePattern } from './dialogue.ts';
 import type { IncomingMessage } from './incoming.ts';
@@ -75,7 +76,8 @@ export type BotProcess = {
 };
 
 /**
- * Reads `SIEGEL_BOT_CLOUD_API`, `_ACCESS_TOKEN`, `_PHONE_NUMBER_ID`, `_APP_SECRET`, `_VERIFY_TOKEN`, `_PORT` and `_HOST`.
+ * Reads `SIEGEL_BOT_CLOUD_API`, `_ACCESS_TOKEN`, `_PHONE_NUMBER_ID`, `_APP_SECRET`,
+ * `_VERIFY_TOKEN`, `_PORT` and `_HOST`.
  * Tells a supervisor over IPC when it is ready, and ends when that supervisor is gone.
  */
 export async function runBot({ dialogue, environment, now }: BotProcess): Promise<Bot> {

@@ -1,4 +1,5 @@
-// Checks that a webhook came from whoever holds the app secret: HMAC-SHA-256 over the bytes as they arrived, before anything is parsed.
+// Checks that a webhook came from whoever holds the app secret: HMAC-SHA-256 over the bytes as they
+// arrived, before anything is parsed.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 
 /** The value of `X-Hub-Signature-256` for these bytes. */

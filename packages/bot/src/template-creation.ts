@@ -1,4 +1,5 @@
-// The shape in which the Cloud API takes a new template (`POST /{waba}/message_templates`), as far as the demo firms use it.
+// The shape in which the Cloud API takes a new template (`POST /{waba}/message_templates`), as far
+// as the demo firms use it.
 
 export type TemplateCreation = {
   readonly name: string;

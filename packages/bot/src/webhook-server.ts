@@ -1,4 +1,5 @@
-// The bot's door: answers the handshake, takes signed webhooks, says 200 before any work is done, and lets nothing else in.
+// The bot's door: answers the handshake, takes signed webhooks, says 200 before any work is done,
+// and lets nothing else in.
 import { createServer, type IncomingMessage as Request, type ServerResponse } from 'node:http';
 import { parseJson } from './fields.ts';
 import { sameSecret, signatureIsRight } from './signature.ts';

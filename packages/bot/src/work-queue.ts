@@ -1,4 +1,5 @@
-// Runs work one by one for each person and side by side for different persons, with bounds on what waits and what runs.
+// Runs work one by one for each person and side by side for different persons, with bounds on what
+// waits and what runs.
 
 export interface WorkQueue {
   /** Takes all of these or none: `false` when they do not fit. */

@@ -1,10 +1,12 @@
-// A tiny Cloud API for the bot's tests: a real HTTP server that keeps what it was sent and answers as it is told.
+// A tiny Cloud API for the bot's tests: a real HTTP server that keeps what it was sent and answers
+// as it is told.
 import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { type Fields, fieldsOf } from '../src/fields.ts';
 
 export type Sent = {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
-  readonly body: Record<string, unknown>;
+  readonly body: Fields;
 };
 
 export type Stub = {
@@ -25,7 +27,7 @@ export async function startCloudApiStub(): Promise<Stub> {
     void (async () => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
-      const body = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>;
+      const body = fieldsOf(JSON.parse(Buffer.concat(chunks).toString()));
       stub.sent.push({ path: request.url ?? '', headers: request.headers, body });
       for (const one of waiting) if (stub.sent.length >= one.count) one.resolve();
       await stub.hold;
