@@ -1,6 +1,16 @@
 // Entry point of the only package that turns content into ciphertext and back. Platform free: Node's own provider is in
 // './node', and what a relay may import is in './verify'.
 
+export {
+  type AttachmentDescriptor,
+  collectBytes,
+  openAttachment,
+  openRange,
+  type ReadSealed,
+  type SealedAttachment,
+  sealAttachment,
+  sealedLength,
+} from './attachment.ts';
 export { browserProvider } from './browser-provider.ts';
 export * from './commit-policy.ts';
 export type * from './engine.ts';

@@ -9,7 +9,11 @@ export {
   verifyReport,
 } from './franking.ts';
 export { inspectKeyPackage, type KeyPackageInspection } from './key-package.ts';
-export { signLeafCertificate, verifyLeafCertificate } from './leaf-certificate.ts';
+export {
+  signLeafCertificate,
+  unsafeReadLeafCertificate,
+  verifyLeafCertificate,
+} from './leaf-certificate.ts';
 export {
   signBusinessCertificate,
   signNumberStatement,
