@@ -30,11 +30,16 @@ export type Endpoint<
   readonly rules: readonly string[];
 };
 
+/** zod gives an object without fields as `Record<string, never>`, which nothing else can be intersected with. */
+type FieldsOf<Schema extends z.ZodMiniObject> = string extends keyof z.infer<Schema>
+  ? unknown
+  : z.infer<Schema>;
+
 export type RequestOf<E extends Endpoint> = z.infer<E['request']>;
 
 /** The union of answers: `{ outcome: 'accepted', … } | { outcome: 'stale-epoch', … }`. */
 export type AnswerOf<E extends Endpoint> = {
-  [Name in keyof E['outcomes'] & string]: { outcome: Name } & z.infer<E['outcomes'][Name]['body']>;
+  [Name in keyof E['outcomes'] & string]: { outcome: Name } & FieldsOf<E['outcomes'][Name]['body']>;
 }[keyof E['outcomes'] & string];
 
 /** Keeps the exact types of an endpoint while checking its shape. */
