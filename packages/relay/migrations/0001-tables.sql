@@ -26,13 +26,15 @@ CREATE TABLE devices (
   device_id smallint NOT NULL,
   leaf_key bytea NOT NULL,
   role text NOT NULL,
-  token_hash bytea NOT NULL,               -- SHA-256; the token's first ten bits are the bucket
+  token_hash bytea,                        -- SHA-256; the token's first ten bits are the bucket; null until linked, and once revoked
   created_at bigint NOT NULL,
   last_seen_at bigint NOT NULL DEFAULT 0,
   revoked_at bigint,
+  leaves_ended boolean NOT NULL DEFAULT false, -- after a revocation: its leaves are marked in every conversation
   PRIMARY KEY (bucket, account_id, device_id)
 );
 CREATE UNIQUE INDEX devices_by_token ON devices (bucket, token_hash);
+CREATE INDEX devices_half_revoked ON devices (bucket, account_id) WHERE revoked_at IS NOT NULL AND NOT leaves_ended;
 
 CREATE TABLE key_packages (
   bucket int NOT NULL,
@@ -46,7 +48,17 @@ CREATE TABLE key_packages (
 );
 CREATE UNIQUE INDEX key_packages_last_resort ON key_packages (bucket, account_id, device_id) WHERE last_resort;
 
--- A block stands in the blocker's bucket and, between persons, also in the bucket of their conversation.
+-- Which one-time packages were ever uploaded, so that a repeated upload never brings a claimed one back (rule K2).
+CREATE TABLE key_package_references (
+  bucket int NOT NULL,
+  account_id uuid NOT NULL,
+  device_id smallint NOT NULL,
+  reference bytea NOT NULL,
+  expires_at bigint NOT NULL,
+  PRIMARY KEY (bucket, account_id, device_id, reference)
+);
+
+-- A block stands in the blocker's bucket and in the one where a conversation of the two would be.
 CREATE TABLE blocks (
   bucket int NOT NULL,
   blocker uuid NOT NULL,
@@ -238,9 +250,11 @@ CREATE TABLE registrations (
   expires_at bigint NOT NULL,
   token_hash bytea UNIQUE,                 -- set when the code was right
   account_id uuid,
-  takes_over boolean NOT NULL DEFAULT false, -- an existing account with this number
+  takes_over boolean NOT NULL DEFAULT false, -- account_id is the existing account of this number
+  previous_account uuid,                   -- whose number it was when the code was right
   device_id smallint
 );
+CREATE INDEX registrations_by_expiry ON registrations (expires_at);
 
 CREATE TABLE links (
   link_id text PRIMARY KEY,

