@@ -30,6 +30,7 @@ const repeatablePosts = new Set([
   'lookUpNumber',
   'openEnrolment',
   'completeLink',
+  'finishLink',
 ]);
 
 /** The relay said these before it did anything, so even a claim may be tried again. */
