@@ -134,7 +134,10 @@ export type Conversation = {
   readonly conversationId: ConversationId;
   readonly kind: ConversationKind;
   readonly phoneNumberId?: NumericId;
-  readonly members: readonly { readonly accountId: AccountId; readonly kind: 'person' | 'business' }[];
+  readonly members: readonly {
+    readonly accountId: AccountId;
+    readonly kind: 'person' | 'business';
+  }[];
   readonly generation: number;
   /** false while this device holds no keys of it, or holds them no longer */
   readonly joined: boolean;
