@@ -134,8 +134,8 @@ export async function finishRegistration(
   const kept = finish.restored ?? keptKey(record);
   let prepared = await prepare(context, record, kept);
   let answer = await publish(context, prepared, finish);
-  if (answer.outcome === 'list-refused' && kept !== undefined) {
-    // The relay never got, or no longer has, what this key signed: then it begins anew.
+  if (answer.outcome === 'list-refused' && kept !== undefined && finish.restored === undefined) {
+    // The relay never got what this key signed, so nobody has seen it: it begins anew. A restored key is never given up.
     prepared = await prepare(context, record, undefined);
     answer = await publish(context, prepared, finish);
   }
