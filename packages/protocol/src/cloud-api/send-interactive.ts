@@ -62,22 +62,20 @@ export const InteractiveList = z.object({
   footer,
   action: z.object({
     button: looseString(20),
-    sections: z
-      .array(section)
-      .check(
-        z.minLength(1),
-        z.maxLength(10),
-        z.refine((sections) => sections.flatMap(({ rows }) => rows).length <= 10, {
-          error: 'a list has at most 10 rows in total',
-        }),
-        z.refine((sections) => sections.length === 1 || sections.every(({ title }) => title), {
-          error: 'every section needs a title when there is more than one',
-        }),
-        z.refine(
-          (sections) => allDifferent(sections.flatMap(({ rows }) => rows.map(({ id }) => id))),
-          { error: 'row ids must differ' },
-        ),
+    sections: z.array(section).check(
+      z.minLength(1),
+      z.maxLength(10),
+      z.refine((sections) => sections.flatMap(({ rows }) => rows).length <= 10, {
+        error: 'a list has at most 10 rows in total',
+      }),
+      z.refine((sections) => sections.length === 1 || sections.every(({ title }) => title), {
+        error: 'every section needs a title when there is more than one',
+      }),
+      z.refine(
+        (sections) => allDifferent(sections.flatMap(({ rows }) => rows.map(({ id }) => id))),
+        { error: 'row ids must differ' },
       ),
+    ),
   }),
 });
 

@@ -53,7 +53,7 @@ const parameters = z.pipe(
       .check(z.maxLength(30)),
   ),
   z.pipe(
-    z.transform((values) => values ?? []),
+    z.transform((values: unknown[] | undefined): unknown => values ?? []),
     z.array(TemplateParameterObject),
   ),
 );

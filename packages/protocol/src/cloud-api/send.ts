@@ -135,7 +135,10 @@ function parsePayload(
   const kind = typeof interactive?.type === 'string' ? interactive.type : undefined;
   if (kind !== undefined && (unservedInteractive as readonly string[]).includes(kind)) {
     return {
-      refusal: { code: 131051, details: `Interactive messages of type ${kind} are not served yet.` },
+      refusal: {
+        code: 131051,
+        details: `Interactive messages of type ${kind} are not served yet.`,
+      },
     };
   }
   const parsed = payloads[type as SendType].safeParse(raw, options);

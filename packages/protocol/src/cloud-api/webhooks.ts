@@ -73,7 +73,10 @@ export const InboundMessage = z.looseObject({
   ),
   button: z.optional(z.looseObject({ payload: z.string(), text: z.string() })),
   edit: z.optional(
-    z.looseObject({ original_message_id: z.string(), message: z.looseObject({ type: z.string() }) }),
+    z.looseObject({
+      original_message_id: z.string(),
+      message: z.looseObject({ type: z.string() }),
+    }),
   ),
   revoke: z.optional(z.looseObject({ original_message_id: z.string() })),
   unsupported: z.optional(z.looseObject({ type: z.string() })),
