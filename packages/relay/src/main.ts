@@ -1,24 +1,20 @@
-// The relay as a running server: configuration, store, features and HTTP are wired to each other here and nowhere else.
+// The relay as a running server: configuration, store, features and HTTP are put together here, started and stopped.
 
 import { randomBytes } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { connectDatabase, type Database, migrate } from '@siegel/database';
 import { SiegelError } from '@siegel/protocol/errors';
-import type { FastifyInstance } from 'fastify';
 import type { DestinationStream } from 'pino';
-import type { BasePorts } from './base-ports.ts';
-import { checkConfig, isLoopback, type RelayConfig, type RelayOptions } from './config.ts';
+import { createSmsProvider, createTownInbox, type SmsSender } from './accounts/sms.ts';
+import { type Composition, composeFeatures } from './compose-features.ts';
+import { checkConfig, type RelayConfig, type RelayOptions } from './config.ts';
 import { createEvents } from './events.ts';
-import type { MailboxHub } from './hot-path.ts';
 import { createAuthenticator } from './http/authenticate.ts';
-import { addOperationsRoutes } from './http/operations-routes.ts';
-import type { Route } from './http/route.ts';
-import { createServer } from './http/serve.ts';
-import { hostSockets } from './http/socket.ts';
-import { createMetrics } from './metrics.ts';
+import { countProcess, createMetrics } from './metrics.ts';
+import { openDoors } from './open-doors.ts';
 import { loadOperatorKeys } from './operator-keys.ts';
 import { createRateLimiter } from './rate-limits.ts';
+import { createUpkeep } from './upkeep.ts';
 
 /** What the relay gets from outside; all have a real default. */
 export type RelayWorld = {
@@ -26,88 +22,89 @@ export type RelayWorld = {
   readonly database?: Database;
   readonly now?: () => number;
   readonly random?: (bytes: number) => Uint8Array;
+  /** Without it: the town's inbox, or the provider of the configuration. */
+  readonly sms?: SmsSender;
   /** Where log lines go; standard output unless given. */
   readonly log?: DestinationStream;
 };
 
 export type Relay = {
+  /** What devices use: the public address, or the one on this machine. */
   readonly url: string;
   readonly port: number;
+  /** The web apps served, the one on the relay's own port too. */
+  readonly webApps: readonly { readonly name: string; readonly url: string }[];
+  /** Removes what has ended and finishes what a crash cut short; otherwise done from time to time. */
+  readonly runUpkeep: () => Promise<void>;
   /** Finishes what is under way, says `bye` to sockets, and stops (H3). Idempotent. */
   readonly close: () => Promise<void>;
 };
 
 const migrations = fileURLToPath(new URL('../migrations', import.meta.url));
 
+/** Throws `configuration-invalid` with a sentence when it cannot be started as told. */
 export async function startRelay(options: RelayOptions, world: RelayWorld = {}): Promise<Relay> {
   const config = checkConfig(options);
+  const database = world.database ?? connect(config);
+  const stops: (() => Promise<unknown>)[] = [];
+  if (world.database === undefined) stops.push(() => database.close());
+  const stopAll = async () => {
+    for (const stop of stops.toReversed()) await stop();
+  };
+  try {
+    const started = await start({ config, database, world, stops });
+    let closing: Promise<void> | undefined;
+    return {
+      ...started,
+      close: () => {
+        closing ??= stopAll();
+        return closing;
+      },
+    };
+  } catch (failure) {
+    await stopAll();
+    throw failure;
+  }
+}
+
+type Start = {
+  readonly config: RelayConfig;
+  readonly database: Database;
+  readonly world: RelayWorld;
+  /** Run in reverse order when the relay stops, or when its start fails half-way. */
+  readonly stops: (() => Promise<unknown>)[];
+};
+
+async function start({ config, database, world, stops }: Start): Promise<Omit<Relay, 'close'>> {
   const events = createEvents(config.logLevel, world.log);
   const metrics = createMetrics();
-  const database = world.database ?? connect(config);
-  const base: BasePorts = {
-    database,
-    now: world.now ?? Date.now,
-    random: world.random ?? randomBytes,
-  };
+  countProcess(metrics);
+  const now = world.now ?? Date.now;
+  const random = world.random ?? randomBytes;
   const applied = await migrate(database, migrations);
   if (applied.length > 0) events.migrated(applied);
-  const keys = await loadOperatorKeys(config.keysFile, base.random);
-  void keys;
-  const rateLimiter = createRateLimiter(base.now, config.rateFactor ?? (config.town ? 100 : 1));
-  const authenticator = createAuthenticator({ ...base, operatorToken: config.operatorToken });
-
-  // Here the features are put together.
-  const hub: MailboxHub = {
-    acceptSocket: (socket) => socket.close(1013, 'not yet'),
-    revokeDevices: () => {},
-    devicesChanged: () => {},
-    close: async () => {},
+  const townInbox = config.town ? createTownInbox() : undefined;
+  const composition: Composition = {
+    ...{ config, database, now, random, events, metrics },
+    keys: await loadOperatorKeys(config.keysFile, random),
+    authenticator: createAuthenticator({ database, now, operatorToken: config.operatorToken }),
+    rateLimiter: createRateLimiter(now, config.rateFactor ?? (config.town ? 100 : 1)),
+    sms: world.sms ?? townInbox ?? smsProvider(config),
   };
-  const routes: Route[] = [];
-
-  let isStopping = false;
-  const serving = {
-    ...{ config, events, metrics, rateLimiter, authenticator, routes },
-    isStopping: () => isStopping,
-    isWebOrigin: (origin: string) => config.webOrigins.includes(origin),
-  };
-  const app = await createServer(serving);
-  addOperationsRoutes(app, {
-    ...serving,
-    checkReady: async () => {
-      if (isStopping) throw new SiegelError('shutting-down');
-      await database.ping();
-    },
+  const features = composeFeatures(composition);
+  stops.push(features.hotPath.close);
+  const upkeep = createUpkeep(features.jobs, events);
+  stops.push(upkeep.stop);
+  stops.push(async () => events.stopped());
+  const doors = await openDoors({
+    ...{ composition, features, stops },
+    ...(townInbox === undefined ? {} : { townInbox: townInbox.read }),
   });
-  await app.listen({ host: config.host, port: config.port });
-  const sockets = hostSockets({
-    ...serving,
-    server: app.server,
-    acceptSocket: hub.acceptSocket,
-    addressOf: (request) => addressOf(request, config),
-    socketsPerAddress: config.socketsPerAddress,
-  });
-  const port = portOf(app);
-  events.started(port);
-
-  let closing: Promise<void> | undefined;
-  const close = async () => {
-    events.stopping();
-    isStopping = true;
-    await hub.close();
-    await sockets.close();
-    await stopServer(app, config.stopSeconds);
-    if (world.database === undefined) await database.close();
-    events.stopped();
-  };
-  return {
-    url: config.publicUrl ?? localUrl(config, port),
-    port,
-    close: () => {
-      closing ??= close();
-      return closing;
-    },
-  };
+  await upkeep.runAll();
+  upkeep.start();
+  features.hotPath.start();
+  events.started(doors.port);
+  return { ...doors, url: config.publicUrl ?? doors.url, runUpkeep: upkeep.runAll };
 }
 
 function connect(config: RelayConfig): Database {
@@ -117,28 +114,10 @@ function connect(config: RelayConfig): Database {
   throw new SiegelError('configuration-invalid', 'DATABASE_URL is missing.');
 }
 
-function portOf(app: FastifyInstance): number {
-  const address = app.server.address();
-  if (address === null || typeof address === 'string') throw new Error('not listening on a port');
-  return address.port;
-}
-
-function localUrl(config: RelayConfig, port: number): string {
-  const host = isLoopback(config.host) || config.host === '0.0.0.0' ? '127.0.0.1' : config.host;
-  return `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-/** Of a socket's first request; the last entry is the one our own proxy wrote. */
-function addressOf(request: IncomingMessage, config: RelayConfig): string {
-  const forwarded = config.behindProxy ? request.headers['x-forwarded-for'] : undefined;
-  const last = [forwarded ?? []].flat().join(',').split(',').at(-1)?.trim();
-  return last || (request.socket.remoteAddress ?? '');
-}
-
-/** Requests under way are finished, but not waited for longer than this. */
-async function stopServer(app: FastifyInstance, seconds: number): Promise<void> {
-  const timer = setTimeout(() => app.server.closeAllConnections(), seconds * 1000);
-  timer.unref();
-  await app.close();
-  clearTimeout(timer);
+function smsProvider(config: RelayConfig): SmsSender {
+  if (config.sms !== undefined) return createSmsProvider(config.sms);
+  throw new SiegelError(
+    'configuration-invalid',
+    'Nobody sends the SMS with the codes: set SIEGEL_SMS_URL, or SIEGEL_TOWN=1 on one machine.',
+  );
 }

@@ -50,6 +50,6 @@ export function addOperationsRoutes(app: FastifyInstance, ports: OperationsPorts
 
 /** The name asked for counts as well: a page elsewhere may let its own name point here (DNS rebinding). */
 function isFromThisMachine(request: FastifyRequest): boolean {
-  const name = request.hostname.replace(/^\[|\]$/g, '').replace(/:\d+$/, '');
-  return isLoopback(request.ip) && (isLoopback(name) || isLoopback(request.hostname));
+  const name = request.hostname.replace(/^\[|\]$/g, '');
+  return isLoopback(request.ip) && isLoopback(name);
 }

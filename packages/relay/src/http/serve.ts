@@ -24,15 +24,30 @@ const headerSeconds = 10;
 const requestSeconds = 600;
 const methods: HTTPMethods[] = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
 
-export type ServePorts = Omit<HandlePorts, 'bodySeconds'> & {
+/** What a page server needs; the relay's own server needs more. */
+export type EdgePorts = {
   readonly config: RelayConfig;
   readonly events: Events;
-  readonly routes: readonly Route[];
+  readonly metrics: HandlePorts['metrics'];
   readonly isWebOrigin: (origin: string) => boolean;
   readonly isStopping: () => boolean;
 };
 
+export type ServePorts = EdgePorts &
+  Omit<HandlePorts, 'bodySeconds'> & {
+    readonly routes: readonly Route[];
+  };
+
+/** The contract's endpoints, on an edge. */
 export async function createServer(ports: ServePorts): Promise<FastifyInstance> {
+  const app = await createEdge(ports);
+  takeJsonOnly(app);
+  addRoutes(app, ports);
+  return app;
+}
+
+/** Limits, headers and the shape of refusals, and nothing behind them yet. */
+export async function createEdge(ports: EdgePorts): Promise<FastifyInstance> {
   const { config, events, metrics } = ports;
   const app = fastify(await serverOptions(config, events)) as unknown as FastifyInstance;
   app.server.headersTimeout = headerSeconds * seconds;
@@ -48,8 +63,6 @@ export async function createServer(ports: ServePorts): Promise<FastifyInstance> 
   });
   app.setErrorHandler((error, request, reply) => sendFailure({ error, request, reply, ports }));
   app.setNotFoundHandler((_request, reply) => send(reply, answerOf('not-found')));
-  takeJsonOnly(app);
-  addRoutes(app, ports);
   return app;
 }
 
@@ -93,7 +106,7 @@ type Failed = {
   readonly error: unknown;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  readonly ports: ServePorts;
+  readonly ports: EdgePorts;
 };
 
 function sendFailure({ error, request, reply, ports }: Failed) {
