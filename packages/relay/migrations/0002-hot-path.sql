@@ -1,6 +1,7 @@
 -- The hot path: accept a batch, copy it into mailboxes, deliver, acknowledge. Each statement names one bucket and one
 -- transaction locks rows in ascending order of their keys, so batches never deadlock with each other. A function takes
 -- a batch over many buckets on one server, or of one bucket where the buckets are spread over servers.
+-- Plans are made once a connection, perhaps while the tables are still empty: no sequential scan may be among them.
 
 ALTER TABLE log ADD COLUMN epoch_after bigint;  -- of a commit: the epoch it began
 ALTER TABLE log ADD COLUMN metered_for uuid;    -- the person whose first acknowledgement the meter waits for
@@ -18,7 +19,8 @@ CREATE FUNCTION accept_batch(
 ) RETURNS TABLE (
   o_message int, o_outcome text, o_sequence bigint, o_accepted_at bigint, o_generation int, o_epoch bigint,
   o_retry_after_ms bigint, o_reason text, o_leaves jsonb
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   m record;
   c record;
@@ -165,7 +167,8 @@ RETURNS TABLE (
   o_bucket int, o_conversation uuid, o_sequence bigint, o_accepted_at bigint, o_expires_at bigint,
   o_item text, o_accounts uuid[], o_devices smallint[], o_welcome_item text, o_welcome_accounts uuid[],
   o_welcome_devices smallint[], o_metered_for uuid
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   c record;
 BEGIN
@@ -186,7 +189,8 @@ END $$;
 CREATE FUNCTION copy_batch(
   p_buckets int[], p_accounts uuid[], p_devices smallint[], p_conversations uuid[], p_sequences bigint[],
   p_expires_at bigint[], p_metered boolean[], p_item_numbers int[], p_items text[], p_items_max bigint
-) RETURNS TABLE (o_account uuid, o_device smallint) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (o_account uuid, o_device smallint) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   e record;
   b record;
@@ -273,7 +277,8 @@ END $$;
 
 -- Forgetting this only repeats a copy, so it need not wait for the disk.
 CREATE FUNCTION finish_copy(p_buckets int[], p_conversations uuid[], p_sequences bigint[])
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   c record;
 BEGIN
@@ -292,7 +297,8 @@ END $$;
 CREATE FUNCTION read_mailboxes(
   p_buckets int[], p_accounts uuid[], p_devices smallint[], p_after bigint[], p_limits int[], p_bytes_max bigint,
   p_now bigint
-) RETURNS TABLE (o_reader int, o_position bigint, o_sequence bigint, o_item text) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (o_reader int, o_position bigint, o_sequence bigint, o_item text) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   b record;
 BEGIN
@@ -316,7 +322,8 @@ END $$;
 -- A metered item lives in the bucket of its meter row: both are the person's.
 CREATE FUNCTION ack_batch(
   p_buckets int[], p_accounts uuid[], p_devices smallint[], p_positions bigint[], p_now bigint
-) RETURNS void LANGUAGE plpgsql AS $$
+) RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   b record;
   i record;
@@ -362,7 +369,8 @@ RETURNS TABLE (
   o_bucket int, o_conversation uuid, o_kind text, o_person uuid, o_business uuid, o_phone_number_id bigint,
   o_founded boolean, o_generation int, o_epoch bigint, o_oldest_open_epoch bigint, o_window_until bigint,
   o_members jsonb, o_leaves jsonb
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   c record;
 BEGIN
@@ -387,7 +395,8 @@ CREATE FUNCTION read_accounts(p_buckets int[], p_accounts uuid[], p_other uuid, 
 RETURNS TABLE (
   o_account uuid, o_kind text, o_device_list text, o_device_list_version int, o_devices smallint[],
   o_reachable smallint[], o_blocks_other boolean
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   a record;
 BEGIN
@@ -415,7 +424,8 @@ CREATE FUNCTION claim_key_packages(
   p_now bigint
 ) RETURNS TABLE (
   o_account uuid, o_device smallint, o_key_package bytea, o_last_resort boolean, o_left int
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   a record;
 BEGIN
@@ -461,7 +471,8 @@ END $$;
 CREATE FUNCTION open_conversation(
   p_bucket int, p_key text, p_conversation uuid, p_kind text, p_person uuid, p_business uuid,
   p_phone_number_id bigint, p_accounts uuid[], p_kinds text[], p_roles text[], p_now bigint
-) RETURNS uuid LANGUAGE plpgsql AS $$
+) RETURNS uuid LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_conversation uuid;
 BEGIN
@@ -482,7 +493,8 @@ END $$;
 
 -- So that a new device finds them: one row in the bucket of each account, written before anything is founded.
 CREATE FUNCTION note_conversation(p_buckets int[], p_accounts uuid[], p_conversation uuid)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   a record;
 BEGIN
@@ -496,7 +508,8 @@ END $$;
 
 -- A revocation: the leaves of these devices are marked in every conversation named (D4).
 CREATE FUNCTION revoke_leaves(p_buckets int[], p_conversations uuid[], p_account uuid, p_devices smallint[])
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   c record;
 BEGIN
@@ -513,7 +526,8 @@ END $$;
 -- The mailboxes of revoked devices. The first statement waits for a copy that is just making such a mailbox; a later
 -- copy sees the revocation.
 CREATE FUNCTION remove_mailboxes(p_bucket int, p_account uuid, p_devices smallint[])
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   INSERT INTO mailboxes AS b (bucket, account_id, device_id)
   SELECT p_bucket, p_account, t.device FROM unnest(p_devices) AS t (device) ORDER BY t.device

@@ -77,7 +77,7 @@ export function checkRoster(
       return checkFounding(conversation, change, accounts);
     case 'external':
       return checkExternal(conversation, change);
-    case 'member':
+    default:
       return checkMember(conversation, change, accounts);
   }
 }

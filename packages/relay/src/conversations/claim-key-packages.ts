@@ -35,7 +35,7 @@ export async function claimKeyPackages(
       return forNextGeneration(ports, context, request.purpose);
     case 'add-accounts':
       return forAccounts(ports, context, request.purpose);
-    case 'own-devices':
+    default:
       return forOwnDevices(ports, context);
   }
 }

@@ -113,13 +113,14 @@ async function refuseBusiness(
     return (known?.windowUntil ?? 0) > ports.now() ? undefined : { outcome: 'window-closed' };
   }
   const state = await ports.templateState(template.id);
-  const refuse = (reason: string): Answer => ({ outcome: 'template-refused', reason });
   if (state === undefined || state.business !== opening.business) return refuse('unknown');
   if (state.status === 'deleted') return refuse('unknown');
   if (state.status === 'paused' || state.status === 'disabled') return refuse(state.status);
   if (state.status !== 'approved') return refuse('not-approved');
   return state.category === template.category ? undefined : refuse('wrong-category');
 }
+
+const refuse = (reason: string): Answer => ({ outcome: 'template-refused', reason });
 
 /** From here on rows are written and packages claimed. */
 async function begin(

@@ -3,7 +3,7 @@
 
 import { SiegelError } from '@siegel/protocol/errors';
 import {
-  type AccountId,
+  AccountId,
   bucketCount,
   bucketOf,
   type NumericId,
@@ -40,7 +40,7 @@ const randomBucket = (ports: PlanPorts): number => {
 
 /** An account that is nobody's. */
 const standIn = (ports: PlanPorts): AccountId =>
-  uuidInBucket(randomBucket(ports), ports.random(16)) as AccountId;
+  AccountId.parse(uuidInBucket(randomBucket(ports), ports.random(16)));
 
 const person = (accountId: AccountId, role: Member['role'] = 'member'): Member => ({
   accountId,
@@ -63,7 +63,8 @@ function planOwn(caller: DeviceCaller): Opening {
 function planDirect(ports: PlanPorts, caller: DeviceCaller, wanted: AccountId): Opening {
   const isPair = caller.account === 'person' && wanted !== caller.accountId;
   const other = isPair ? wanted : standIn(ports);
-  const [lower, higher] = [caller.accountId, other].sort() as [AccountId, AccountId];
+  const isLower = caller.accountId < other;
+  const [lower, higher] = isLower ? [caller.accountId, other] : [other, caller.accountId];
   return {
     ...nobodyElse,
     kind: 'direct',
@@ -141,7 +142,7 @@ export async function planOpening(
       return planGroup(ports, caller, wanted.accounts);
     case 'business':
       return planToBusiness(ports, caller, wanted.phoneNumberId);
-    case 'person':
+    default:
       return planToPerson(ports, caller, wanted);
   }
 }

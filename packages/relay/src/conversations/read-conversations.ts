@@ -1,7 +1,13 @@
 // Conversations and accounts as the store has them, and what a member is shown of them (rule C4).
 
 import type { Queryable } from '@siegel/database';
-import { type AccountId, bucketOf, type ConversationId, type DeviceId } from '@siegel/protocol/ids';
+import {
+  type AccountId,
+  bucketOf,
+  type ConversationId,
+  type DeviceId,
+  NumericId,
+} from '@siegel/protocol/ids';
 import type {
   ConversationKind,
   ConversationState,
@@ -154,7 +160,7 @@ export function stateOf(conversation: StoredConversation, accounts: Accounts): C
     ...(phoneNumberId === null
       ? {}
       : {
-          phoneNumberId: String(phoneNumberId) as NonNullable<ConversationState['phoneNumberId']>,
+          phoneNumberId: NumericId.parse(String(phoneNumberId)),
         }),
     generation,
     epoch,

@@ -196,8 +196,10 @@ export function createMailboxCopier(ports: CopierPorts): MailboxCopier {
     touch([]);
   };
 
-  const settled = async () => {
-    while (running !== undefined) await running;
+  const settled = async (): Promise<void> => {
+    if (running === undefined) return;
+    await running;
+    await settled();
   };
 
   return {

@@ -1,19 +1,18 @@
-// The sockets of this process by device: says who a socket is, hands it its session, and passes wake-ups on.
+// The sockets of this process by device: hands each its session, and passes wake-ups on.
 
 import type { AccountId, DeviceId } from '@siegel/protocol/ids';
 import { limits } from '@siegel/protocol/limits';
-import { type DeviceAddress, DeviceFrame } from '@siegel/protocol/relay';
+import type { DeviceAddress } from '@siegel/protocol/relay';
 import type { MailboxHub as HubDuties } from '../hot-path.ts';
 import type { RelaySocket } from '../http/relay-socket.ts';
 import {
-  createMailboxSession,
-  type MailboxSession,
+  MailboxSession,
   type SessionSettings,
   sayBye,
-  sendFrame,
   sessionSettings,
 } from './mailbox-session.ts';
 import type { MailboxStore } from './mailbox-store.ts';
+import { type GreetedSocket, greetSocket } from './socket-greeting.ts';
 import type { Wakeup, Wakeups } from './wakeups.ts';
 
 export type HubPorts = {
@@ -22,7 +21,7 @@ export type HubPorts = {
   readonly store: MailboxStore;
   readonly wakeups: Wakeups;
   readonly random: (bytes: number) => Uint8Array;
-  /** Everybody who shares a conversation with the account, itself included; page by page. */
+  /** Everybody who shares a conversation with the account, page by page. */
   readonly contactsOf: (accountId: AccountId) => AsyncIterable<readonly AccountId[]>;
   readonly failed: (failure: unknown) => void;
   readonly settings?: Partial<SessionSettings>;
@@ -35,54 +34,114 @@ export type MailboxHub = HubDuties & {
   readonly keyPackagesLeft: (device: DeviceAddress, left: number) => void;
 };
 
+const revokedMax = 10_000;
+
 const keyOf = ({ accountId, deviceId }: DeviceAddress) => `${accountId}/${deviceId}`;
-/** Frames that may arrive while a token is being looked up. */
-const earlyFramesMax = 32;
 
-function readFrame(text: string): DeviceFrame | undefined {
-  try {
-    return DeviceFrame.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
+class Hub implements MailboxHub {
+  readonly #ports: HubPorts;
+  readonly #settings: SessionSettings;
+  readonly #sessions = new Map<string, MailboxSession>();
+  readonly #byAccount = new Map<AccountId, Set<MailboxSession>>();
+  readonly #sockets = new Set<GreetedSocket>();
+  /** Device ids are never used twice, so this can only grow; the newest are enough for greetings under way. */
+  readonly #revoked = new Set<string>();
+  readonly #unsubscribe: () => void;
+  #closing: Promise<void> | undefined;
+
+  constructor(ports: HubPorts) {
+    this.#ports = ports;
+    this.#settings = { ...sessionSettings, ...ports.settings };
+    this.#unsubscribe = ports.wakeups.subscribe((wakeup) => this.#hear(wakeup));
   }
-}
 
-export function createMailboxHub(ports: HubPorts): MailboxHub {
-  const { store, wakeups } = ports;
-  const settings = { ...sessionSettings, ...ports.settings };
-  const sessions = new Map<string, MailboxSession>();
-  const byAccount = new Map<AccountId, Set<MailboxSession>>();
-  /** Sockets that have not said who they are. */
-  const nameless = new Set<RelaySocket>();
-  let closing: Promise<void> | undefined;
+  readonly acceptSocket = (socket: RelaySocket): void => {
+    if (this.#closing !== undefined) return sayBye(socket, 'shutting-down');
+    const greeted = greetSocket(socket, {
+      helloMs: this.#settings.helloMs,
+      begin: (token, isGone) => this.#begin({ socket, token, isGone }),
+      leave: (session) => this.#leave(session),
+      failed: this.#ports.failed,
+    });
+    this.#sockets.add(greeted);
+    socket.onClose(() => this.#sockets.delete(greeted));
+  };
 
-  function enter(session: MailboxSession): void {
+  readonly isAbsent = (device: DeviceAddress): boolean => !this.#sessions.has(keyOf(device));
+
+  readonly keyPackagesLeft = ({ accountId, deviceId }: DeviceAddress, left: number): void => {
+    if (left >= limits.keyPackagesLowWater) return;
+    this.#ports.wakeups.publish({ kind: 'key-packages-low', accountId, deviceId, left });
+  };
+
+  readonly revokeDevices = (accountId: AccountId, deviceIds: readonly DeviceId[]): void => {
+    for (const deviceId of deviceIds) {
+      this.#ports.wakeups.publish({ kind: 'revoked', accountId, deviceId });
+    }
+  };
+
+  readonly devicesChanged = (accountId: AccountId): void => {
+    this.#announce(accountId).catch(this.#ports.failed);
+  };
+
+  readonly close = (): Promise<void> => {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  };
+
+  async #begin(hello: {
+    socket: RelaySocket;
+    token: string;
+    isGone: () => boolean;
+  }): Promise<MailboxSession | undefined> {
+    const { socket, token, isGone } = hello;
+    const { store, failed } = this.#ports;
+    const settings = this.#settings;
+    const known = await this.#ports.authenticate(token);
+    if (known === undefined || isGone()) return undefined;
+    const device = { accountId: known.accountId, deviceId: known.deviceId };
+    const { acknowledgedPosition, waiting, keyPackagesLeft } = await store.facts(device);
+    if (isGone() || this.#revoked.has(keyOf(device))) return undefined;
+    const socketId = Buffer.from(this.#ports.random(12)).toString('base64url');
+    const ports = { socket, socketId, device, acknowledgedPosition, store, settings, failed };
+    const session = new MailboxSession(ports);
+    this.#enter(session);
+    session.send({ type: 'ready', accountId: device.accountId, waiting });
+    if (keyPackagesLeft < limits.keyPackagesLowWater) {
+      session.send({ type: 'key-packages-low', left: keyPackagesLeft });
+    }
+    session.wake();
+    return session;
+  }
+
+  #enter(session: MailboxSession): void {
     const { device, socketId } = session;
-    sessions.get(keyOf(device))?.end('replaced');
-    sessions.set(keyOf(device), session);
-    const own = byAccount.get(device.accountId) ?? new Set();
-    byAccount.set(device.accountId, own.add(session));
-    wakeups.publish({ kind: 'connected', ...device, socketId });
+    this.#sessions.get(keyOf(device))?.end('replaced');
+    this.#sessions.set(keyOf(device), session);
+    const own = this.#byAccount.get(device.accountId) ?? new Set();
+    this.#byAccount.set(device.accountId, own.add(session));
+    this.#ports.wakeups.publish({ kind: 'connected', ...device, socketId });
   }
 
-  function leave(session: MailboxSession): void {
+  #leave(session: MailboxSession): void {
     session.stop();
     const { device } = session;
-    if (sessions.get(keyOf(device)) === session) sessions.delete(keyOf(device));
-    const own = byAccount.get(device.accountId);
+    if (this.#sessions.get(keyOf(device)) === session) this.#sessions.delete(keyOf(device));
+    const own = this.#byAccount.get(device.accountId);
     own?.delete(session);
-    if (own?.size === 0) byAccount.delete(device.accountId);
+    if (own?.size === 0) this.#byAccount.delete(device.accountId);
   }
 
-  function hear(wakeup: Wakeup): void {
+  #hear(wakeup: Wakeup): void {
     if (wakeup.kind === 'devices-changed') {
       const { accountId } = wakeup;
-      for (const session of byAccount.get(wakeup.to) ?? []) {
+      for (const session of this.#byAccount.get(wakeup.to) ?? []) {
         session.send({ type: 'devices-changed', accountId });
       }
       return;
     }
-    const session = sessions.get(keyOf(wakeup));
+    if (wakeup.kind === 'revoked') this.#remember(keyOf(wakeup));
+    const session = this.#sessions.get(keyOf(wakeup));
     if (session === undefined) return;
     switch (wakeup.kind) {
       case 'items':
@@ -96,128 +155,34 @@ export function createMailboxHub(ports: HubPorts): MailboxHub {
     }
   }
 
-  const unsubscribe = wakeups.subscribe(hear);
-
-  /** Undefined when the token is no device's, or the socket is gone meanwhile. */
-  async function greet(socket: RelaySocket, token: string): Promise<MailboxSession | undefined> {
-    const known = await ports.authenticate(token);
-    if (known === undefined || closing !== undefined || !nameless.has(socket)) {
-      if (nameless.has(socket)) sayBye(socket, closing ? 'shutting-down' : 'unauthenticated');
-      return undefined;
-    }
-    const device = { accountId: known.accountId, deviceId: known.deviceId };
-    const facts = await store.facts(device);
-    if (!nameless.has(socket) || closing !== undefined) return undefined;
-    const socketId = Buffer.from(ports.random(12)).toString('base64url');
-    const session = createMailboxSession({
-      socket,
-      socketId,
-      device,
-      acknowledgedPosition: facts.acknowledgedPosition,
-      store,
-      settings,
-      failed: ports.failed,
-    });
-    enter(session);
-    sendFrame(socket, { type: 'ready', accountId: device.accountId, waiting: facts.waiting });
-    if (facts.keyPackagesLeft < limits.keyPackagesLowWater) {
-      session.send({ type: 'key-packages-low', left: facts.keyPackagesLeft });
-    }
-    session.wake();
-    return session;
-  }
-
-  function acceptSocket(socket: RelaySocket): void {
-    if (closing !== undefined) return sayBye(socket, 'shutting-down');
-    let session: MailboxSession | undefined;
-    let greeting: Promise<void> | undefined;
-    const early: string[] = [];
-    nameless.add(socket);
-    const tooLate = setTimeout(() => end('unauthenticated'), settings.helloMs);
-    tooLate.unref();
-
-    function end(reason: 'unauthenticated' | 'malformed' | 'too-slow'): void {
-      nameless.delete(socket);
-      clearTimeout(tooLate);
-      if (session === undefined) sayBye(socket, reason);
-      else session.end(reason);
-    }
-
-    async function begin(token: string): Promise<void> {
-      session = await greet(socket, token);
-      nameless.delete(socket);
-      clearTimeout(tooLate);
-      if (session === undefined) return;
-      for (const text of early.splice(0)) take(text);
-    }
-
-    function take(text: string): void {
-      const frame = readFrame(text);
-      if (frame === undefined) return end('malformed');
-      if (frame.type === 'hello') {
-        if (greeting !== undefined) return end('malformed');
-        greeting = begin(frame.token).catch((failure: unknown) => {
-          ports.failed(failure);
-          nameless.delete(socket);
-          socket.close(1011, 'internal');
-        });
-        return undefined;
-      }
-      if (session === undefined) return end('malformed');
-      if (frame.type === 'ping') return session.send({ type: 'pong', id: frame.id });
-      return session.acknowledge(frame.position);
-    }
-
-    socket.onMessage((text) => {
-      const waiting = greeting !== undefined && session === undefined;
-      if (!waiting) return take(text);
-      if (early.push(text) > earlyFramesMax && nameless.has(socket)) end('malformed');
-      return undefined;
-    });
-    socket.onClose(() => {
-      clearTimeout(tooLate);
-      nameless.delete(socket);
-      if (session !== undefined) leave(session);
-    });
-  }
-
-  async function announce(accountId: AccountId): Promise<void> {
-    wakeups.publish({ kind: 'devices-changed', to: accountId, accountId });
-    const told = new Set([accountId]);
-    for await (const contacts of ports.contactsOf(accountId)) {
-      for (const to of contacts) {
-        if (!told.has(to)) wakeups.publish({ kind: 'devices-changed', to, accountId });
-        told.add(to);
-      }
+  #remember(revoked: string): void {
+    this.#revoked.add(revoked);
+    if (this.#revoked.size <= revokedMax) return;
+    for (const oldest of this.#revoked) {
+      this.#revoked.delete(oldest);
+      return;
     }
   }
 
-  async function close(): Promise<void> {
-    unsubscribe();
-    for (const socket of nameless) sayBye(socket, 'shutting-down');
-    nameless.clear();
-    const ending = [...sessions.values()];
+  async #announce(accountId: AccountId): Promise<void> {
+    const told = new Set<AccountId>();
+    const tell = (to: AccountId) => {
+      if (told.has(to)) return;
+      told.add(to);
+      this.#ports.wakeups.publish({ kind: 'devices-changed', to, accountId });
+    };
+    tell(accountId);
+    for await (const contacts of this.#ports.contactsOf(accountId)) contacts.forEach(tell);
+  }
+
+  async #close(): Promise<void> {
+    this.#unsubscribe();
+    for (const greeted of this.#sockets) greeted.endNameless('shutting-down');
+    const ending = [...this.#sessions.values()];
     for (const session of ending) session.end('shutting-down');
     await Promise.all(ending.map((session) => session.settled()));
-    await store.close();
+    await this.#ports.store.close();
   }
-
-  return {
-    acceptSocket,
-    isAbsent: (device) => !sessions.has(keyOf(device)),
-    keyPackagesLeft: ({ accountId, deviceId }, left) => {
-      if (left >= limits.keyPackagesLowWater) return;
-      wakeups.publish({ kind: 'key-packages-low', accountId, deviceId, left });
-    },
-    revokeDevices: (accountId: AccountId, deviceIds: readonly DeviceId[]) => {
-      for (const deviceId of deviceIds) wakeups.publish({ kind: 'revoked', accountId, deviceId });
-    },
-    devicesChanged: (accountId) => {
-      announce(accountId).catch(ports.failed);
-    },
-    close: () => {
-      closing ??= close();
-      return closing;
-    },
-  };
 }
+
+export const createMailboxHub = (ports: HubPorts): MailboxHub => new Hub(ports);

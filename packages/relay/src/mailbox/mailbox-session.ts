@@ -1,6 +1,7 @@
 // One socket of one device: delivers its mailbox from the oldest unacknowledged item, holds back when too much is in flight,
 // and acknowledges what the device has stored. Frames: packages/protocol/src/relay/socket.ts.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { limits } from '@siegel/protocol/limits';
 import type { DeviceAddress, RelayFrame } from '@siegel/protocol/relay';
 import type { RelaySocket } from '../http/relay-socket.ts';
@@ -14,6 +15,8 @@ export type SessionSettings = {
   readonly bufferedBytesMax: number;
   /** A device that takes nothing for so long is sent away. */
   readonly stalledMs: number;
+  /** After the store could not be reached. */
+  readonly retryMs: number;
 };
 
 export const sessionSettings: SessionSettings = {
@@ -21,6 +24,7 @@ export const sessionSettings: SessionSettings = {
   pollMs: 30_000,
   bufferedBytesMax: 1024 * 1024,
   stalledMs: 60_000,
+  retryMs: 1_000,
 };
 
 type ByeReason = Extract<RelayFrame, { type: 'bye' }>['reason'];
@@ -46,43 +50,29 @@ export function sayBye(socket: RelaySocket, reason: ByeReason): void {
 /** Text frames of about this size; a larger item travels alone. */
 const frameBytes = 64 * 1024;
 const backPressureMs = 50;
-/** After the store could not be reached. */
-const retryMs = 1_000;
 
 /** Position and sequence are written in front of the stored JSON, which is never parsed. */
 const placed = ({ position, sequence, item }: StoredItem): string =>
   `{"position":${position},"sequence":${sequence},${item.slice(1)}`;
+
+const itemsFrame = (parts: readonly string[]) => `{"type":"items","items":[${parts.join(',')}]}`;
 
 function* framesOf(items: readonly StoredItem[]): Generator<string> {
   let parts: string[] = [];
   let bytes = 0;
   for (const item of items) {
     if (parts.length > 0 && bytes + item.item.length > frameBytes) {
-      yield `{"type":"items","items":[${parts.join(',')}]}`;
+      yield itemsFrame(parts);
       parts = [];
       bytes = 0;
     }
     parts.push(placed(item));
     bytes += item.item.length;
   }
-  if (parts.length > 0) yield `{"type":"items","items":[${parts.join(',')}]}`;
+  if (parts.length > 0) yield itemsFrame(parts);
 }
 
-export type MailboxSession = {
-  readonly device: DeviceAddress;
-  readonly socketId: string;
-  /** Something may be new: sends what there is. */
-  readonly wake: () => void;
-  readonly acknowledge: (position: number) => void;
-  readonly send: (frame: RelayFrame) => void;
-  readonly end: (reason: ByeReason) => void;
-  /** Nothing is sent afterwards. */
-  readonly stop: () => void;
-  /** Resolves when no statement of this socket is under way. */
-  readonly settled: () => Promise<void>;
-};
-
-export function createMailboxSession(ports: {
+export type SessionPorts = {
   readonly socket: RelaySocket;
   readonly socketId: string;
   readonly device: DeviceAddress;
@@ -90,130 +80,148 @@ export function createMailboxSession(ports: {
   readonly store: Pick<MailboxStore, 'read' | 'acknowledge'>;
   readonly settings: SessionSettings;
   readonly failed: (failure: unknown) => void;
-}): MailboxSession {
-  const { socket, device, store, settings } = ports;
+};
+
+export class MailboxSession {
+  readonly device: DeviceAddress;
+  readonly socketId: string;
+  readonly #ports: SessionPorts;
+  readonly #poll: NodeJS.Timeout;
   /** Positions sent and not acknowledged, ascending. */
-  let inFlight: number[] = [];
-  let sentPosition = ports.acknowledgedPosition;
-  let stopped = false;
+  #inFlight: number[] = [];
+  #sentPosition: number;
+  #acknowledgedPosition: number;
+  #stopped = false;
   /** More was waiting than could be sent at once; the device is told when that is over. */
-  let behind = true;
-  let wanted = false;
-  let delivering: Promise<void> | undefined;
-  let acknowledging: Promise<void> | undefined;
-  let acknowledgeUpTo: number | undefined;
+  #behind = true;
+  #wanted = false;
+  #delivering: Promise<void> | undefined;
+  #acknowledging: Promise<void> | undefined;
+  #acknowledgeUpTo: number | undefined;
 
-  const pause = (milliseconds: number) =>
-    new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref());
-
-  /** False when the network did not take what was sent. */
-  async function networkTakes(): Promise<boolean> {
-    for (let waitedMs = 0; waitedMs < settings.stalledMs; waitedMs += backPressureMs) {
-      if (stopped) return false;
-      if (socket.bufferedAmount() <= settings.bufferedBytesMax) return true;
-      await pause(backPressureMs);
-    }
-    end('too-slow');
-    return false;
+  constructor(ports: SessionPorts) {
+    this.device = ports.device;
+    this.socketId = ports.socketId;
+    this.#ports = ports;
+    this.#sentPosition = ports.acknowledgedPosition;
+    this.#acknowledgedPosition = ports.acknowledgedPosition;
+    this.#poll = setInterval(() => this.wake(), ports.settings.pollMs);
+    this.#poll.unref();
   }
 
-  async function deliver(): Promise<void> {
-    while (wanted && !stopped) {
-      wanted = false;
-      const room = limits.socketItemsInFlight - inFlight.length;
-      if (room <= 0) {
-        behind = true;
-        continue;
-      }
-      const items = await store.read({ device, after: sentPosition, items: room });
-      if (stopped) return;
-      for (const frame of framesOf(items)) {
-        if (!(await networkTakes())) return;
-        socket.send(frame);
-      }
-      // An acknowledgement may have run ahead while the network was slow.
-      const sent = items.map(({ position }) => position).filter((one) => one > sentPosition);
-      inFlight.push(...sent);
-      sentPosition = Math.max(sentPosition, sent.at(-1) ?? 0);
-      if (items.length > 0) {
-        wanted = true;
-      } else if (behind) {
-        behind = false;
-        send({ type: 'caught-up' });
-      }
-    }
-  }
-
-  function wake(): void {
-    wanted = true;
-    if (stopped) return;
-    delivering ??= deliver()
+  /** Something may be new: sends what there is. */
+  wake(): void {
+    this.#wanted = true;
+    if (this.#stopped) return;
+    this.#delivering ??= this.#deliver()
       .catch(async (failure: unknown) => {
-        ports.failed(failure);
-        await pause(retryMs);
-        wanted = true;
+        this.#ports.failed(failure);
+        await this.#pause(this.#ports.settings.retryMs);
+        this.#wanted = true;
       })
       .finally(() => {
-        delivering = undefined;
-        if (wanted && !stopped) wake();
+        this.#delivering = undefined;
+        if (this.#wanted) this.wake();
       });
-  }
-
-  async function acknowledgeAll(): Promise<void> {
-    while (acknowledgeUpTo !== undefined) {
-      const position = acknowledgeUpTo;
-      acknowledgeUpTo = undefined;
-      await store.acknowledge({ device, position });
-      inFlight = inFlight.filter((one) => one > position);
-      wake();
-    }
   }
 
   /** Positions seen by an earlier socket count too; the store bounds a position that never was. */
-  function acknowledge(position: number): void {
-    acknowledgeUpTo = Math.max(acknowledgeUpTo ?? 0, position);
-    acknowledging ??= acknowledgeAll()
+  acknowledge(position: number): void {
+    this.#acknowledgeUpTo = Math.max(this.#acknowledgeUpTo ?? 0, position);
+    this.#acknowledging ??= this.#acknowledgeAll()
       .catch(async (failure: unknown) => {
-        ports.failed(failure);
-        if (stopped) return;
-        await pause(retryMs);
-        acknowledgeUpTo ??= position;
+        this.#ports.failed(failure);
+        await this.#pause(this.#ports.settings.retryMs);
+        this.#acknowledgeUpTo = Math.max(this.#acknowledgeUpTo ?? 0, position);
       })
       .finally(() => {
-        acknowledging = undefined;
-        if (acknowledgeUpTo !== undefined && !stopped) acknowledge(acknowledgeUpTo);
+        this.#acknowledging = undefined;
+        if (this.#acknowledgeUpTo === undefined || this.#stopped) return;
+        this.acknowledge(this.#acknowledgeUpTo);
       });
   }
 
-  function send(frame: RelayFrame): void {
-    if (!stopped) sendFrame(socket, frame);
+  send(frame: RelayFrame): void {
+    if (!this.#stopped) sendFrame(this.#ports.socket, frame);
   }
 
-  const poll = setInterval(wake, settings.pollMs);
-  poll.unref();
-
-  function stop(): void {
-    stopped = true;
-    clearInterval(poll);
+  end(reason: ByeReason): void {
+    if (this.#stopped) return;
+    this.stop();
+    sayBye(this.#ports.socket, reason);
   }
 
-  function end(reason: ByeReason): void {
-    if (stopped) return;
-    stop();
-    sayBye(socket, reason);
+  /** Nothing is sent afterwards. */
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#poll);
   }
 
-  return {
-    device,
-    socketId: ports.socketId,
-    wake,
-    acknowledge,
-    send,
-    end,
-    stop,
-    settled: async () => {
-      await acknowledging;
-      await delivering;
-    },
-  };
+  /** Resolves when no statement of this socket is under way. */
+  async settled(): Promise<void> {
+    await this.#acknowledging;
+    await this.#delivering;
+  }
+
+  /** Cut short when the socket ends. */
+  async #pause(milliseconds: number): Promise<void> {
+    if (!this.#stopped) await pause(milliseconds, undefined, { ref: false });
+  }
+
+  async #deliver(): Promise<void> {
+    const { store } = this.#ports;
+    while (this.#wanted && !this.#stopped) {
+      this.#wanted = false;
+      const room = limits.socketItemsInFlight - this.#inFlight.length;
+      if (room <= 0) {
+        // The next acknowledgement goes on.
+        this.#behind = true;
+        continue;
+      }
+      const read = { device: this.device, after: this.#sentPosition, items: room };
+      const items = await store.read(read);
+      for (const frame of framesOf(items)) {
+        if (!(await this.#networkTakes())) return;
+        this.#ports.socket.send(frame);
+      }
+      this.#noteSent(items);
+    }
+  }
+
+  #noteSent(items: readonly StoredItem[]): void {
+    const last = items.at(-1);
+    if (last !== undefined) {
+      // An acknowledgement of what an earlier socket brought may have been quicker.
+      const sent = items.map(({ position }) => position);
+      this.#inFlight.push(...sent.filter((one) => one > this.#acknowledgedPosition));
+      this.#sentPosition = last.position;
+      this.#wanted = true;
+    } else if (this.#behind) {
+      this.#behind = false;
+      this.send({ type: 'caught-up' });
+    }
+  }
+
+  /** False when the network did not take what was sent, or the socket ended. */
+  async #networkTakes(): Promise<boolean> {
+    const { socket, settings } = this.#ports;
+    for (let waitedMs = 0; waitedMs < settings.stalledMs; waitedMs += backPressureMs) {
+      if (this.#stopped) return false;
+      if (socket.bufferedAmount() <= settings.bufferedBytesMax) return true;
+      await this.#pause(backPressureMs);
+    }
+    this.end('too-slow');
+    return false;
+  }
+
+  async #acknowledgeAll(): Promise<void> {
+    while (this.#acknowledgeUpTo !== undefined) {
+      const position = this.#acknowledgeUpTo;
+      this.#acknowledgeUpTo = undefined;
+      await this.#ports.store.acknowledge({ device: this.device, position });
+      this.#acknowledgedPosition = Math.max(this.#acknowledgedPosition, position);
+      this.#inFlight = this.#inFlight.filter((one) => one > position);
+      this.wake();
+    }
+  }
 }

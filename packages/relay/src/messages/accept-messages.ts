@@ -100,9 +100,7 @@ function decisionOf(row: Row): Decision {
       return { outcome: row.o_outcome, reason: row.o_reason };
     case 'pair-rate':
       return { outcome: row.o_outcome, retryAfterMs: row.o_retry_after_ms };
-    case 'not-member':
-    case 'undeliverable':
-    case 'window-closed':
+    default:
       return { outcome: row.o_outcome };
   }
 }

@@ -117,12 +117,7 @@ function answerOf(decision: Decision): Answer {
         outcome: 'pair-rate',
         retryAfterSeconds: Math.max(1, Math.ceil(decision.retryAfterMs / 1000)),
       };
-    case 'not-member':
-    case 'undeliverable':
-    case 'window-closed':
-    case 'removal-required':
-    case 'stale-epoch':
-    case 'template-refused':
+    default:
       return decision;
   }
 }
