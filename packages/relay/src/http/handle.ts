@@ -16,6 +16,13 @@ import type { Authenticator } from './authenticate.ts';
 import { parseRequest } from './parse-request.ts';
 import type { Caller, Route } from './route.ts';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The name under which a route is counted. */
+    endpoint?: string;
+  }
+}
+
 export type HandlePorts = {
   readonly authenticator: Authenticator;
   readonly rateLimiter: RateLimiter;

@@ -97,7 +97,7 @@ async function serverOptions(
 }
 
 export const endpointOf = (request: FastifyRequest): string =>
-  (request.routeOptions.config as { endpoint?: string }).endpoint ?? 'none';
+  request.routeOptions.config.endpoint ?? 'none';
 
 const send = (reply: FastifyReply, { status, body }: ReturnType<typeof errorAnswer>) =>
   reply.code(status).send(body);
