@@ -56,8 +56,6 @@ export type MailboxHandlers = {
 };
 
 export type Mailbox = {
-  /** For a holder that stores later than `onItems` returned undefined. Lost when offline: the items come again. */
-  acknowledge(position: number): void;
   /** Skips a back-off, as after the browser's `online` event. */
   retryNow(): void;
   /** Resolves when the frame in work is stored or has failed; nothing is called afterwards. */
@@ -107,7 +105,6 @@ export function openMailbox(context: SocketContext, handlers: MailboxHandlers): 
 
   start();
   return {
-    acknowledge: (position) => session?.acknowledge(position),
     retryNow() {
       if (over || cancelRetry === undefined) return;
       cancelRetry();
@@ -123,7 +120,7 @@ export function openMailbox(context: SocketContext, handlers: MailboxHandlers): 
   };
 }
 
-type SocketSession = { stop(): void; acknowledge(position: number): void };
+type SocketSession = { stop(): void };
 
 type SessionOwner = {
   /** work on a frame of an earlier socket that must end before this one's begins */
@@ -176,13 +173,7 @@ function openSession(
     },
     closed: () => finish(() => owner.lost('lost')),
   });
-  return {
-    stop: () => finish(() => undefined),
-    acknowledge(position) {
-      send({ type: 'acknowledge', position });
-      if (!finished) owner.progress();
-    },
-  };
+  return { stop: () => finish(() => undefined) };
 }
 
 type Line = {
