@@ -1,0 +1,506 @@
+// Mailboxes and their sockets: delivery from the oldest unacknowledged item, in order, held back, until acknowledged
+// (rules M1 to M7, K3, D3, H3).
+
+import { bucketOf, type ConversationId } from '@siegel/protocol/ids';
+import { limits } from '@siegel/protocol/limits';
+import { type DeliveredItem, RelayFrame } from '@siegel/protocol/relay';
+import * as fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import type { RelaySocket } from '../src/http/relay-socket.ts';
+import { createMailboxHub } from '../src/mailbox/mailbox-hub.ts';
+import { createMailboxStore } from '../src/mailbox/mailbox-store.ts';
+import { createWakeups, type Wakeups } from '../src/mailbox/wakeups.ts';
+import {
+  addKeyPackages,
+  bytes,
+  createWorld,
+  type Device,
+  leafOf,
+  type TestAccount,
+  tokenOf,
+  type World,
+} from './hot-path-world.ts';
+
+let world: World;
+let wakeups: Wakeups;
+beforeAll(async () => {
+  wakeups = createWakeups();
+  world = await createWorld({ wakeups });
+});
+afterAll(() => world.close());
+beforeEach(() => {
+  world.clock.now += 3_600_000;
+});
+
+const first = ({ devices }: TestAccount): Device => devices[0]!;
+
+/** A socket of the test: what the relay sent, and what it did with it. */
+class FakeSocket implements RelaySocket {
+  readonly address = '127.0.0.1';
+  readonly frames: RelayFrame[] = [];
+  closed: { code: number; reason: string } | undefined;
+  buffered = 0;
+  #listen: (text: string) => void = () => {};
+  readonly #closing: (() => void)[] = [];
+
+  bufferedAmount = () => this.buffered;
+  send = (text: string) => {
+    // Every frame of every test fits the contract.
+    if (this.closed === undefined) this.frames.push(RelayFrame.parse(JSON.parse(text)));
+  };
+  close = (code: number, reason: string) => {
+    if (this.closed !== undefined) return;
+    this.closed = { code, reason };
+    for (const closing of this.#closing) closing();
+  };
+  onMessage = (listener: (text: string) => void) => {
+    this.#listen = listener;
+  };
+  onClose = (listener: () => void) => {
+    this.#closing.push(listener);
+  };
+
+  say(frame: object | string): void {
+    this.#listen(typeof frame === 'string' ? frame : JSON.stringify(frame));
+  }
+  acknowledge(position: number): void {
+    this.say({ type: 'acknowledge', position });
+  }
+  get items(): DeliveredItem[] {
+    return this.frames.flatMap((frame) => (frame.type === 'items' ? frame.items : []));
+  }
+  get types(): string[] {
+    return this.frames.map(({ type }) => type);
+  }
+}
+
+type Hub = Pick<World['hotPath']['hub'], 'acceptSocket'>;
+
+function connect(device: Device, hub: Hub = world.hotPath.hub): FakeSocket {
+  const socket = new FakeSocket();
+  hub.acceptSocket(socket);
+  socket.say({ type: 'hello', token: tokenOf(device) });
+  return socket;
+}
+
+const until = (assertion: () => unknown) => vi.waitFor(assertion, { timeout: 5000, interval: 5 });
+
+const caughtUp = (socket: FakeSocket) => until(() => expect(socket.types).toContain('caught-up'));
+
+async function chat(devices = 1) {
+  const [anna, ben] = [await world.addPerson(), await world.addPerson(devices)];
+  const { conversationId } = await world.found(first(anna), {
+    kind: 'direct',
+    accountId: ben.accountId,
+  });
+  return { anna, ben, conversationId };
+}
+
+async function sendMany(device: Device, conversationId: ConversationId, count: number) {
+  for (let sent = 0; sent < count; sent += 1) {
+    const answer = await world.send(device, conversationId, { mls: bytes(40) });
+    expect(answer.outcome).toBe('accepted');
+  }
+  await world.hotPath.copier.settled();
+}
+
+const positions = (socket: FakeSocket) => socket.items.map(({ position }) => position);
+const sequences = (socket: FakeSocket) => socket.items.map(({ sequence }) => sequence);
+const upTo = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
+
+test('M1 Items reach a connected device as they are accepted, once and in order', async () => {
+  const { anna, ben, conversationId } = await chat();
+  await world.hotPath.copier.settled();
+  const socket = connect(first(ben));
+  await caughtUp(socket);
+  expect(socket.frames[0]).toEqual({ type: 'ready', accountId: ben.accountId, waiting: 1 });
+  await sendMany(first(anna), conversationId, 20);
+  await until(() => expect(socket.items).toHaveLength(21));
+  expect(sequences(socket)).toEqual(upTo(21));
+  expect(positions(socket)).toEqual(upTo(21));
+});
+
+test('M2 M3 What is not acknowledged comes again after a reconnect, the rest does not', async () => {
+  const { anna, ben, conversationId } = await chat();
+  await sendMany(first(anna), conversationId, 9);
+  const before = connect(first(ben));
+  await until(() => expect(before.items).toHaveLength(10));
+  before.acknowledge(4);
+  await until(async () => expect(await world.mailbox(first(ben))).toHaveLength(6));
+  before.close(1000, 'lost');
+  const after = connect(first(ben));
+  await caughtUp(after);
+  expect(after.frames[0]).toMatchObject({ type: 'ready', waiting: 6 });
+  expect(positions(after)).toEqual([5, 6, 7, 8, 9, 10]);
+});
+
+test('M2 Acknowledging a position that never was removes only what was there', async () => {
+  const { anna, ben, conversationId } = await chat();
+  const socket = connect(first(ben));
+  await caughtUp(socket);
+  socket.acknowledge(1_000_000);
+  await until(async () => expect(await world.mailbox(first(ben))).toHaveLength(0));
+  await sendMany(first(anna), conversationId, 3);
+  const again = connect(first(ben));
+  await until(() => expect(again.items).toHaveLength(3));
+});
+
+test('M2 An item expires after 30 days, and is not delivered then', async () => {
+  const { anna, ben, conversationId } = await chat();
+  await sendMany(first(anna), conversationId, 1);
+  world.clock.now += limits.mailboxRetentionDays * 86_400_000 - 1;
+  await sendMany(first(anna), conversationId, 1);
+  world.clock.now += 1;
+  const socket = connect(first(ben));
+  await caughtUp(socket);
+  expect(sequences(socket)).toEqual([3]);
+  const store = createMailboxStore({ database: world.database, now: () => world.clock.now });
+  await store.sweep(bucketOf(ben.accountId));
+  expect((await world.mailbox(first(ben))).map(({ sequence }) => sequence)).toEqual([3]);
+});
+
+test('M2 Beyond so many items the oldest of a mailbox ends', async () => {
+  const { anna, ben, conversationId } = await chat();
+  await sendMany(first(anna), conversationId, 2);
+  await world.mailbox(first(ben));
+  const place = [bucketOf(ben.accountId), ben.accountId];
+  // As if the last two thousand items more had come meanwhile.
+  await world.database.query(
+    'UPDATE mailboxes SET next_position = $3 WHERE bucket = $1 AND account_id = $2',
+    [...place, limits.mailboxItemsMax + 2],
+  );
+  await sendMany(first(anna), conversationId, 1);
+  const left = (await world.mailbox(first(ben))).map(({ position }) => position);
+  expect(left).toEqual([3, limits.mailboxItemsMax + 2]);
+});
+
+test('M4 At most 128 items are in flight, and acknowledging lets more go', async () => {
+  const { anna, ben, conversationId } = await chat();
+  await world.hotPath.copier.settled();
+  await fillMailbox(first(ben), conversationId, 299);
+  const socket = connect(first(ben));
+  await until(() => expect(socket.items).toHaveLength(limits.socketItemsInFlight));
+  await sendMany(first(anna), conversationId, 1);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(socket.items).toHaveLength(limits.socketItemsInFlight);
+  expect(socket.types).not.toContain('caught-up');
+  socket.acknowledge(100);
+  await until(() => expect(socket.items).toHaveLength(limits.socketItemsInFlight + 100));
+  socket.acknowledge(228);
+  await caughtUp(socket);
+  expect(positions(socket)).toEqual(upTo(301));
+});
+
+/** Copies of the device's first item, as if so many more had come. */
+async function fillMailbox(device: Device, conversationId: ConversationId, count: number) {
+  await world.database.query(
+    `INSERT INTO mailbox_items SELECT bucket, account_id, device_id, position + extra, $4,
+       sequence, item, metered, expires_at
+     FROM mailbox_items, generate_series(1, $5) AS extra
+     WHERE bucket = $1 AND account_id = $2 AND device_id = $3`,
+    [bucketOf(device.accountId), device.accountId, device.deviceId, conversationId, count],
+  );
+  await world.database.query(
+    `UPDATE mailboxes SET next_position = next_position + $4
+     WHERE bucket = $1 AND account_id = $2 AND device_id = $3`,
+    [bucketOf(device.accountId), device.accountId, device.deviceId, count],
+  );
+}
+
+test('M4 Large items travel in frames of their own, and nothing is lost', async () => {
+  const { anna, ben, conversationId } = await chat();
+  for (let sent = 0; sent < 12; sent += 1) {
+    await world.send(first(anna), conversationId, { mls: bytes(limits.sealedBytesMax) });
+  }
+  await world.hotPath.copier.settled();
+  const socket = connect(first(ben));
+  await caughtUp(socket);
+  expect(sequences(socket)).toEqual(upTo(13));
+});
+
+test('M4 Nothing more is sent while the network takes nothing; who never takes is sent away', async () => {
+  const { anna, ben, conversationId } = await chat();
+  const store = createMailboxStore({ database: world.database, now: () => world.clock.now });
+  const hub = createMailboxHub({
+    authenticate: world.ports.authenticate,
+    store,
+    wakeups,
+    random: world.ports.random,
+    contactsOf: async function* () {},
+    failed: (failure) => world.failures.push(failure),
+    settings: { stalledMs: 300, bufferedBytesMax: 10 },
+  });
+  const socket = connect(first(ben), hub);
+  await caughtUp(socket);
+  socket.buffered = 11;
+  await sendMany(first(anna), conversationId, 2);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(socket.items).toHaveLength(1);
+  socket.buffered = 0;
+  await until(() => expect(socket.items).toHaveLength(3));
+  socket.buffered = 11;
+  await sendMany(first(anna), conversationId, 1);
+  await until(() => expect(socket.closed).toMatchObject({ reason: 'too-slow' }));
+  expect(socket.frames.at(-1)).toEqual({ type: 'bye', reason: 'too-slow' });
+  await hub.close();
+});
+
+test('M5 The first acknowledgement by a device of the person is noted once', async () => {
+  const [person, firm] = [await world.addPerson(2), await world.addBusiness(2)];
+  const { conversationId } = await world.found(first(person), {
+    kind: 'business',
+    phoneNumberId: firm.phoneNumberId,
+  });
+  await world.send(first(person), conversationId);
+  await world.send(first(firm), conversationId);
+  const deliveredAt = async () =>
+    (
+      await world.database.query<{ delivered_at: number | null }>(
+        'SELECT delivered_at FROM meter WHERE bucket = $1 AND conversation_id = $2',
+        [bucketOf(conversationId), conversationId],
+      )
+    ).rows.map(({ delivered_at }) => delivered_at);
+  const acknowledge = async (device: Device, count: number) => {
+    const socket = connect(device);
+    await until(() => expect(socket.items.length).toBeGreaterThanOrEqual(count));
+    socket.acknowledge(socket.items.at(-1)!.position);
+    await until(async () => expect(await world.mailbox(device)).toHaveLength(0));
+  };
+  // The firm's other device has it too; that is no delivery.
+  await acknowledge(firm.devices[1]!, 3);
+  expect(await deliveredAt()).toEqual([null]);
+  const at = world.clock.now;
+  await acknowledge(first(person), 1);
+  expect(await deliveredAt()).toEqual([at]);
+  world.clock.now += 60_000;
+  await acknowledge(person.devices[1]!, 3);
+  expect(await deliveredAt()).toEqual([at]);
+});
+
+test('M6 A socket that is silent, wrong or malformed is closed and loses no item', async () => {
+  const { ben } = await chat();
+  const wrong = new FakeSocket();
+  world.hotPath.hub.acceptSocket(wrong);
+  wrong.say({ type: 'hello', token: bytes(32) });
+  await until(() => expect(wrong.closed).toMatchObject({ reason: 'unauthenticated' }));
+  expect(wrong.frames).toEqual([{ type: 'bye', reason: 'unauthenticated' }]);
+  const bad = [
+    'not json',
+    '[]',
+    '{"type":"unknown"}',
+    '{"type":"ping"}',
+    '{"type":"acknowledge","position":-1}',
+    '{"type":"acknowledge","position":1,"more":1}',
+  ];
+  for (const text of bad) {
+    const nameless = new FakeSocket();
+    world.hotPath.hub.acceptSocket(nameless);
+    nameless.say(text);
+    expect(nameless.closed).toMatchObject({ reason: 'malformed' });
+    const socket = connect(first(ben));
+    await caughtUp(socket);
+    socket.say(text);
+    expect(socket.frames.at(-1)).toEqual({ type: 'bye', reason: 'malformed' });
+    expect(socket.closed).toMatchObject({ code: 1008 });
+  }
+  const twice = connect(first(ben));
+  await caughtUp(twice);
+  twice.say({ type: 'hello', token: bytes(32) });
+  expect(twice.closed).toMatchObject({ reason: 'malformed' });
+  expect(await world.mailbox(first(ben))).toHaveLength(1);
+});
+
+test('M6 Ten seconds without hello end a socket; before hello nothing else is taken', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const silent = new FakeSocket();
+    world.hotPath.hub.acceptSocket(silent);
+    vi.advanceTimersByTime(9_999);
+    expect(silent.closed).toBeUndefined();
+    vi.advanceTimersByTime(1);
+    expect(silent.closed).toMatchObject({ reason: 'unauthenticated' });
+    const early = new FakeSocket();
+    world.hotPath.hub.acceptSocket(early);
+    early.acknowledge(3);
+    expect(early.closed).toMatchObject({ reason: 'malformed' });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('M3 Frames sent right behind hello are obeyed in order', async () => {
+  const { ben } = await chat();
+  await world.hotPath.copier.settled();
+  const socket = connect(first(ben));
+  socket.say({ type: 'ping', id: 7 });
+  socket.acknowledge(1);
+  await until(() => expect(socket.frames).toContainEqual({ type: 'pong', id: 7 }));
+  await until(async () => expect(await world.mailbox(first(ben))).toHaveLength(0));
+});
+
+test('M7 Typing ends after 30 seconds and is not kept for absent devices', async () => {
+  const alone = await createWorld();
+  try {
+    const [anna, ben] = [await alone.addPerson(), await alone.addPerson(2)];
+    const { conversationId } = await alone.found(first(anna), {
+      kind: 'direct',
+      accountId: ben.accountId,
+    });
+    await alone.hotPath.copier.settled();
+    const socket = connect(first(ben), alone.hotPath.hub);
+    await caughtUp(socket);
+    const typing = { class: 'control', kind: 'typing' } as const;
+    await alone.send(first(anna), conversationId, typing);
+    await until(() => expect(socket.items).toHaveLength(2));
+    expect(await alone.mailbox(ben.devices[1]!)).toHaveLength(1);
+    socket.close(1000, 'gone');
+    await alone.send(first(anna), conversationId, typing);
+    expect(await alone.mailbox(first(ben))).toHaveLength(2);
+    alone.clock.now += limits.typingSecondsMax * 1000;
+    const later = connect(first(ben), alone.hotPath.hub);
+    await caughtUp(later);
+    expect(later.items.map(({ type }) => type)).toEqual(['welcome']);
+  } finally {
+    await alone.close();
+  }
+});
+
+test('M3 A second socket of the same device replaces the first, also at another relay', async () => {
+  const { ben } = await chat();
+  const one = connect(first(ben));
+  await caughtUp(one);
+  const two = connect(first(ben));
+  await caughtUp(two);
+  expect(one.frames.at(-1)).toEqual({ type: 'bye', reason: 'replaced' });
+  const other = world.create({ wakeups });
+  const three = connect(first(ben), other.hub);
+  await caughtUp(three);
+  expect(two.closed).toMatchObject({ reason: 'replaced' });
+  expect(three.closed).toBeUndefined();
+  await other.close();
+  expect(three.frames.at(-1)).toEqual({ type: 'bye', reason: 'shutting-down' });
+});
+
+test('M1 A lost wake-up costs latency only', async () => {
+  const { anna, ben, conversationId } = await chat();
+  const hub = createMailboxHub({
+    authenticate: world.ports.authenticate,
+    store: createMailboxStore({ database: world.database, now: () => world.clock.now }),
+    wakeups: createWakeups(),
+    random: world.ports.random,
+    contactsOf: async function* () {},
+    failed: (failure) => world.failures.push(failure),
+    settings: { pollMs: 100 },
+  });
+  const socket = connect(first(ben), hub);
+  await caughtUp(socket);
+  await sendMany(first(anna), conversationId, 2);
+  await until(() => expect(socket.items).toHaveLength(3));
+  await hub.close();
+});
+
+test('D3 A revoked device loses its socket and its mailbox at once', async () => {
+  const { anna, ben, conversationId } = await chat(2);
+  const lost = ben.devices[1]!;
+  const socket = connect(lost);
+  await caughtUp(socket);
+  await world.revoke(lost);
+  world.hotPath.hub.revokeDevices(ben.accountId, [lost.deviceId]);
+  expect(socket.frames.at(-1)).toEqual({ type: 'bye', reason: 'revoked' });
+  await world.hotPath.duties.revokeLeaves(ben.accountId, [lost.deviceId]);
+  expect(await world.mailbox(lost)).toEqual([]);
+  const removed = [leafOf(lost, 2)];
+  await world.commit(first(anna), conversationId, { form: 'member', epoch: 1, removed });
+  expect(await world.mailbox(lost)).toEqual([]);
+  // Its token may still be remembered elsewhere.
+  const again = connect(lost);
+  await until(() => expect(again.closed).toMatchObject({ reason: 'unauthenticated' }));
+});
+
+test('D3 Own devices and contacts hear that a device list changed, others do not', async () => {
+  const { anna, ben } = await chat(2);
+  const stranger = await world.addPerson();
+  const sockets = [first(anna), ...ben.devices, first(stranger)].map((device) => connect(device));
+  for (const socket of sockets) await caughtUp(socket);
+  world.hotPath.hub.devicesChanged(ben.accountId);
+  const told = { type: 'devices-changed', accountId: ben.accountId };
+  for (const socket of sockets.slice(0, 3)) {
+    await until(() => expect(socket.frames).toContainEqual(told));
+  }
+  expect(sockets[3]!.frames).not.toContainEqual(told);
+});
+
+test('K3 A device hears when few key packages are left', async () => {
+  const [anna, ben] = [await world.addPerson(), await world.addPerson()];
+  const expiresAt = world.clock.now + 86_400_000;
+  const oneTime = limits.keyPackagesLowWater - 2;
+  await addKeyPackages(world.database, first(ben), { oneTime, lastResort: false, expiresAt });
+  const socket = connect(first(ben));
+  await caughtUp(socket);
+  expect(socket.types).not.toContain('key-packages-low');
+  await world.open(first(anna), { kind: 'direct', accountId: ben.accountId });
+  const left = limits.keyPackagesLowWater - 1;
+  await until(() => expect(socket.frames).toContainEqual({ type: 'key-packages-low', left }));
+  const again = connect(first(ben));
+  await until(() => expect(again.frames).toContainEqual({ type: 'key-packages-low', left }));
+});
+
+test('H3 Stopping says bye to every socket, known or not, and takes no new one', async () => {
+  const { ben } = await chat();
+  const own = world.create({ wakeups: createWakeups() });
+  const known = connect(first(ben), own.hub);
+  await caughtUp(known);
+  const nameless = new FakeSocket();
+  own.hub.acceptSocket(nameless);
+  await own.close();
+  const late = connect(first(ben), own.hub);
+  for (const socket of [known, nameless, late]) {
+    expect(socket.frames.at(-1)).toEqual({ type: 'bye', reason: 'shutting-down' });
+    expect(socket.closed).toMatchObject({ code: 1001 });
+  }
+});
+
+test('M1 M2 M3 However a device acknowledges and reconnects, it stores each item once in order', async () => {
+  const step = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('send' as const) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('acknowledge' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('reconnect' as const) }) },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+      world.clock.now += 3_600_000;
+      const { anna, ben, conversationId } = await chat();
+      const stored: number[] = [];
+      let socket = connect(first(ben));
+      let sent = 1;
+      // The device stores before it acknowledges, and knows positions it has stored.
+      const store = () => {
+        for (const { position } of socket.items) {
+          if (position > (stored.at(-1) ?? 0)) stored.push(position);
+        }
+      };
+      for (const one of steps) {
+        if (one.do === 'send') {
+          await world.send(first(anna), conversationId, { mls: bytes(20) });
+          sent += 1;
+        } else if (one.do === 'acknowledge') {
+          store();
+          if (stored.length > 0) socket.acknowledge(stored.at(-1)!);
+        } else {
+          socket.close(1000, 'lost');
+          socket = connect(first(ben));
+        }
+      }
+      await until(() => {
+        store();
+        expect(stored).toEqual(upTo(sent));
+      });
+      const seen = positions(socket);
+      expect(seen).toEqual([...seen].sort((a, b) => a - b));
+      socket.acknowledge(sent);
+      await until(async () => expect(await world.mailbox(first(ben))).toEqual([]));
+      socket.close(1000, 'done');
+    }),
+    { numRuns: 15 },
+  );
+});
