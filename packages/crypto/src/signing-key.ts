@@ -1,7 +1,7 @@
 // Ed25519 keys as they are kept: an account key, a leaf key, the operator's key. They sign statements and MLS messages.
 
 import { SiegelError } from '@siegel/protocol/errors';
-import { bufferSource, concatBytes, equalBytes } from './bytes.ts';
+import { bufferSource, concatBytes } from './bytes.ts';
 
 /** An Ed25519 key pair (RFC 8032): 32 octets of seed, 32 of public key. */
 export type SigningKey = { readonly publicKey: Uint8Array; readonly seed: Uint8Array };
@@ -25,7 +25,7 @@ export async function createSigningKey(): Promise<SigningKey> {
   };
 }
 
-export const createAccountKey: () => Promise<AccountKey> = createSigningKey;
+export const createAccountKey = (): Promise<AccountKey> => createSigningKey();
 
 /** Version 1, seed, public key: for the encrypted backup and the encrypted store. */
 export const exportSigningKey = (key: SigningKey): Uint8Array =>
@@ -49,6 +49,3 @@ export const privateCryptoKey = (key: SigningKey): Promise<CryptoKey> =>
 
 export const publicCryptoKey = (publicKey: Uint8Array): Promise<CryptoKey> =>
   crypto.subtle.importKey('raw', bufferSource(publicKey), 'Ed25519', false, ['verify']);
-
-export const sameKey = (a: SigningKey, b: SigningKey): boolean =>
-  equalBytes(a.publicKey, b.publicKey);

@@ -3,6 +3,7 @@
 import { createCommit, createGroup } from 'ts-mls';
 import { assert } from '../bytes.ts';
 import type { Engine, RosterDelta } from '../engine.ts';
+import { verifyLeafCertificate } from '../leaf-certificate.ts';
 import type { CryptoProvider } from '../provider.ts';
 import { refusalOf, refused } from './authorize.ts';
 import { clientConfig, groupContextExtension } from './group-config.ts';
@@ -20,6 +21,8 @@ export const foundGroup =
   async ({ groupContext, identity, keyPackages, authorize, now }) => {
     const proposals = await addProposals(keyPackages, now);
     if (typeof proposals === 'string') return refused(proposals);
+    const verified = await verifyLeafCertificate(identity.certificate);
+    if (verified.outcome !== 'valid') return refused('certificate-invalid');
     const { suite } = provider;
     // The founder's own package never leaves this call; only its leaf does.
     const own = await generateKeyPackage(provider, identity, { now, lifetimeDays: 1 });

@@ -85,7 +85,7 @@ export const joinByExternalCommit =
     };
   };
 
-export type ExternalJoin = {
+type ExternalJoin = {
   readonly groupInfo: GroupInfo;
   readonly tree: RatchetTree;
   /** leaf index of the joiner's own old leaf */

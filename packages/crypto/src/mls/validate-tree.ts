@@ -12,20 +12,25 @@ import { conversationExtension } from './extensions.ts';
 import { clientConfig } from './group-config.ts';
 
 /** False as soon as anything is wrong. May throw on trees that ts-mls cannot walk. */
-export async function isValidTree(
+export const isValidTree = async (
   tree: RatchetTree,
   groupContext: GroupContext,
   suite: CiphersuiteImpl,
-): Promise<boolean> {
-  return (
-    isWellFormed(tree) &&
-    hasUniqueKeys(tree) &&
-    listsUnmergedLeavesRightly(tree) &&
-    equalBytes(await treeHashRoot(tree, suite.hash), groupContext.treeHash) &&
-    (await verifyParentHashes(tree, suite.hash)) &&
-    (await hasValidLeaves(tree, groupContext, suite))
-  );
-}
+): Promise<boolean> =>
+  (await isSoundTree(tree, groupContext.treeHash, suite)) &&
+  hasValidLeaves(tree, groupContext, suite);
+
+/** Shape, keys, unmerged leaves, tree hash and parent hashes; who sits on the leaves is not asked. */
+export const isSoundTree = async (
+  tree: RatchetTree,
+  treeHash: Uint8Array,
+  suite: CiphersuiteImpl,
+): Promise<boolean> =>
+  isWellFormed(tree) &&
+  hasUniqueKeys(tree) &&
+  listsUnmergedLeavesRightly(tree) &&
+  equalBytes(await treeHashRoot(tree, suite.hash), treeHash) &&
+  verifyParentHashes(tree, suite.hash);
 
 const isWellFormed = (tree: RatchetTree): boolean =>
   tree.every(
