@@ -3,7 +3,10 @@
 import('../dist/index.js').then(
   (cli) => cli.main(process.argv.slice(2)),
   (error) => {
-    console.error('siegel is not built yet: run `npm run build` first.', error.code ?? error.message);
+    console.error(
+      'siegel is not built yet: run `npm run build` first.',
+      error.code ?? error.message,
+    );
     process.exitCode = 1;
   },
 );
