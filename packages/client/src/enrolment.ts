@@ -2,7 +2,7 @@
 
 import { verifyDeviceList } from '@siegel/crypto';
 import { SiegelError } from '@siegel/protocol/errors';
-import { DeviceId } from '@siegel/protocol/ids';
+import { type AccountId, DeviceId } from '@siegel/protocol/ids';
 import {
   type AnswerOf,
   BusinessProfile,
@@ -141,21 +141,29 @@ async function prepare(
   const opened = await context.connection.call(openEnrolment, { code: request.code });
   if (opened.outcome !== 'opened') return opened;
   const { business, deviceId } = opened;
-  // Another code for the same firm, after a lost answer: the firm keeps the key it has made.
-  const sameFirm = known?.business.accountId === business.accountId ? known : undefined;
   const first =
-    sameFirm !== undefined && sameFirm.deviceId === deviceId
-      ? sameFirm.first
+    known?.business.accountId === business.accountId && known.deviceId === deviceId
+      ? known.first
       : await makeFirstDevice({
           accountId: business.accountId,
           deviceId,
           role: request.role,
           nowSeconds: nowInSeconds(context),
+          ...(await keptKey(known, business.accountId)),
         });
   const { code, keysHostedBy } = request;
   const record: EnrolmentRecord = { v: 1, code, business, deviceId, keysHostedBy, first };
   await context.store.commit([unfinishedWrite('enrolment', encodeRecord(EnrolmentRecord, record))]);
   return record;
+}
+
+/** Another code for the same firm, after a lost answer: the firm keeps the key it has made. */
+async function keptKey(known: EnrolmentRecord | undefined, accountId: AccountId) {
+  if (known?.business.accountId !== accountId) return {};
+  const { accountSigningKey, accountKey, deviceList } = known.first;
+  const list = await verifyDeviceList(deviceList, { expectedKey: accountKey });
+  if (list.outcome !== 'valid') throw new Error('Assertion failed: own list is valid');
+  return { kept: { accountKey: accountSigningKey, listVersion: list.statement.version } };
 }
 
 /** A certificate that names another key would let people see a badge that is not ours: it is a fault of the operator. */
