@@ -11,7 +11,11 @@ export default defineConfig({
   resolve: { conditions: ['source', 'module', 'browser', 'development|production'] },
   optimizeDeps: { include: ['ts-mls', 'jose', 'cborg', 'zod/mini', 'fast-check'] },
   test: {
-    include: ['packages/crypto/src/**/*.test.ts', 'packages/crypto/test/**/*.browser.test.ts'],
+    include: [
+      'packages/crypto/src/**/*.test.ts',
+      'packages/crypto/test/**/*.browser.test.ts',
+      'packages/client/{src,test}/**/*.browser.test.ts',
+    ],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     browser: {
