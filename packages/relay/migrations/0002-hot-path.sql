@@ -20,7 +20,7 @@ CREATE FUNCTION accept_batch(
   o_message int, o_outcome text, o_sequence bigint, o_accepted_at bigint, o_generation int, o_epoch bigint,
   o_retry_after_ms bigint, o_reason text, o_leaves jsonb
 ) LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   m record;
   c record;
@@ -168,7 +168,7 @@ RETURNS TABLE (
   o_item text, o_accounts uuid[], o_devices smallint[], o_welcome_item text, o_welcome_accounts uuid[],
   o_welcome_devices smallint[], o_metered_for uuid
 ) LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   c record;
 BEGIN
@@ -190,7 +190,7 @@ CREATE FUNCTION copy_batch(
   p_buckets int[], p_accounts uuid[], p_devices smallint[], p_conversations uuid[], p_sequences bigint[],
   p_expires_at bigint[], p_metered boolean[], p_item_numbers int[], p_items text[], p_items_max bigint
 ) RETURNS TABLE (o_account uuid, o_device smallint) LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   e record;
   b record;
@@ -278,7 +278,7 @@ END $$;
 -- Forgetting this only repeats a copy, so it need not wait for the disk.
 CREATE FUNCTION finish_copy(p_buckets int[], p_conversations uuid[], p_sequences bigint[])
 RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   c record;
 BEGIN
@@ -298,7 +298,7 @@ CREATE FUNCTION read_mailboxes(
   p_buckets int[], p_accounts uuid[], p_devices smallint[], p_after bigint[], p_limits int[], p_bytes_max bigint,
   p_now bigint
 ) RETURNS TABLE (o_reader int, o_position bigint, o_sequence bigint, o_item text) LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   b record;
 BEGIN
@@ -323,7 +323,7 @@ END $$;
 CREATE FUNCTION ack_batch(
   p_buckets int[], p_accounts uuid[], p_devices smallint[], p_positions bigint[], p_now bigint
 ) RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   b record;
   i record;
@@ -370,7 +370,7 @@ RETURNS TABLE (
   o_founded boolean, o_generation int, o_epoch bigint, o_oldest_open_epoch bigint, o_window_until bigint,
   o_members jsonb, o_leaves jsonb
 ) LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   c record;
 BEGIN
@@ -396,7 +396,7 @@ RETURNS TABLE (
   o_account uuid, o_kind text, o_device_list text, o_device_list_version int, o_devices smallint[],
   o_reachable smallint[], o_blocks_other boolean
 ) LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   a record;
 BEGIN
@@ -425,7 +425,7 @@ CREATE FUNCTION claim_key_packages(
 ) RETURNS TABLE (
   o_account uuid, o_device smallint, o_key_package bytea, o_last_resort boolean, o_left int
 ) LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   a record;
 BEGIN
@@ -472,7 +472,7 @@ CREATE FUNCTION open_conversation(
   p_bucket int, p_key text, p_conversation uuid, p_kind text, p_person uuid, p_business uuid,
   p_phone_number_id bigint, p_accounts uuid[], p_kinds text[], p_roles text[], p_now bigint
 ) RETURNS uuid LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   v_conversation uuid;
 BEGIN
@@ -494,7 +494,7 @@ END $$;
 -- So that a new device finds them: one row in the bucket of each account, written before anything is founded.
 CREATE FUNCTION note_conversation(p_buckets int[], p_accounts uuid[], p_conversation uuid)
 RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   a record;
 BEGIN
@@ -509,7 +509,7 @@ END $$;
 -- A revocation: the leaves of these devices are marked in every conversation named (D4).
 CREATE FUNCTION revoke_leaves(p_buckets int[], p_conversations uuid[], p_account uuid, p_devices smallint[])
 RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 DECLARE
   c record;
 BEGIN
@@ -527,7 +527,7 @@ END $$;
 -- copy sees the revocation.
 CREATE FUNCTION remove_mailboxes(p_bucket int, p_account uuid, p_devices smallint[])
 RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off AS $$
 BEGIN
   INSERT INTO mailboxes AS b (bucket, account_id, device_id)
   SELECT p_bucket, p_account, t.device FROM unnest(p_devices) AS t (device) ORDER BY t.device

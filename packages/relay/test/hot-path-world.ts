@@ -7,11 +7,13 @@ import type { Database, DatabaseOptions } from '@siegel/database';
 import { type TestDatabase, testDatabase } from '@siegel/database/testing';
 import {
   type AccountId,
+  bucketCount,
   bucketOf,
   type ClientId,
   type ConversationId,
   type DeviceId,
   type NumericId,
+  uuidInBucket,
 } from '@siegel/protocol/ids';
 import type {
   AnswerOf,
@@ -59,20 +61,41 @@ let counter = 1000;
 /** `started` is a Thursday noon; tests move it on by hand. */
 const started = Date.UTC(2026, 0, 1, 12);
 
-export async function createWorld(
-  options: { readonly wakeups?: Wakeups; readonly connection?: DatabaseOptions } = {},
-) {
-  const test: TestDatabase = await testDatabase({
-    migrations,
-    ...(options.connection ? { connection: options.connection } : {}),
-  });
+export type WorldOptions = {
+  readonly wakeups?: Wakeups;
+  readonly connection?: DatabaseOptions;
+  /** An own database otherwise. */
+  readonly test?: TestDatabase;
+  /** What the hot path gets in the place of the database. */
+  readonly watch?: (database: Database) => Database;
+  /** Where all ids lie; anywhere unless given. */
+  readonly bucket?: number;
+};
+
+export async function createWorld(options: WorldOptions = {}) {
+  const test =
+    options.test ??
+    (await testDatabase({
+      migrations,
+      ...(options.connection ? { connection: options.connection } : {}),
+    }));
+  const watched = options.watch?.(test.database) ?? test.database;
   const clock = { now: started };
   const attached: { owner: AccountId; blobIds: readonly string[] }[] = [];
   const failures: unknown[] = [];
-  const ports = portsFor(test.database, { clock, attached, failures });
+  const random = randomIn(options.bucket);
+  const ports = {
+    ...portsFor(test.database, { clock, attached, failures }),
+    database: watched,
+    random,
+  };
   const create = (more: { wakeups?: Wakeups } = {}): HotPath => createHotPath(ports, more);
   const hotPath = create(options.wakeups ? { wakeups: options.wakeups } : {});
-  const accounts = accountMaker(test.database, clock);
+  const newAccountId = () => {
+    const bucket = options.bucket ?? randomBytes(2).readUInt16BE() % bucketCount;
+    return uuidInBucket(bucket, randomBytes(16)) as AccountId;
+  };
+  const accounts = accountMaker(test.database, { clock, newAccountId });
   return {
     test,
     database: test.database,
@@ -91,6 +114,12 @@ export async function createWorld(
     },
   };
 }
+
+/** The relay draws two octets when it needs a bucket. */
+const randomIn = (bucket: number | undefined) => (count: number) =>
+  bucket !== undefined && count === 2
+    ? Uint8Array.of(bucket >> 8, bucket & 0xff)
+    : randomBytes(count);
 
 const tokens = new Map<string, Device>();
 export const tokenOf = (device: Device): string => {
@@ -169,7 +198,10 @@ export async function addKeyPackages(
   if (packages.lastResort ?? true) await add(true);
 }
 
-function accountMaker(database: Database, clock: { now: number }) {
+function accountMaker(
+  database: Database,
+  { clock, newAccountId }: { clock: { now: number }; newAccountId: () => AccountId },
+) {
   async function addDevice(account: Pick<TestAccount, 'accountId' | 'kind'>, deviceId: number) {
     const { accountId, kind } = account;
     const device: Device = {
@@ -189,7 +221,7 @@ function accountMaker(database: Database, clock: { now: number }) {
   }
 
   async function add(kind: TestAccount['kind'], deviceCount = 1): Promise<TestAccount> {
-    const accountId = randomUUID() as AccountId;
+    const accountId = newAccountId();
     counter += 1;
     const number = `+4930${counter}${Math.floor(process.hrtime()[1] / 1000)}`.slice(0, 15);
     const phoneNumberId = String(counter) as NumericId;
