@@ -1,6 +1,8 @@
 // The entry of web apps: the browser's time, network, storage and locks.
 
+import { browserProvider, createEngine } from '@siegel/crypto';
 import { browserNetwork } from './connection/browser-network.ts';
+import type { DeviceContext } from './device-context.ts';
 import type { EngineLock } from './engine-lock.ts';
 import type { Environment } from './environment.ts';
 import { createRelayConnection, type RelayConnection } from './relay-connection.ts';
@@ -24,6 +26,19 @@ export const connectToRelay = (relay: {
   readonly token?: string;
 }): RelayConnection =>
   createRelayConnection({ ...browserEnvironment, ...browserNetwork, ...relay });
+
+/** What registration, linking and an account work with. With the token of an identity it speaks as that device. */
+export async function openBrowserDevice(device: {
+  readonly url: string;
+  readonly store: Store;
+  readonly token?: string;
+}): Promise<DeviceContext> {
+  const { store, ...relay } = device;
+  const provider = await browserProvider();
+  const engine = createEngine(provider);
+  const connection = connectToRelay(relay);
+  return { connection, store, engine, provider, environment: browserEnvironment };
+}
 
 /** `name` is the app's own, one for each account that this profile holds. */
 export const openBrowserStore = (name: string): Promise<Store<undefined>> =>

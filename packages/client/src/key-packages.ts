@@ -2,7 +2,7 @@
 // The private half is stored before the public half is published, so no Welcome can come for a key we do not have.
 
 import { unsafeReadLeafCertificate } from '@siegel/crypto';
-import { fromBase64Url, octets, toBase64Url } from '@siegel/protocol/content';
+import { octets, toBase64Url } from '@siegel/protocol/content';
 import { limits } from '@siegel/protocol/limits';
 import { getAccount, uploadKeyPackages } from '@siegel/protocol/relay';
 import * as z from 'zod/mini';
@@ -230,5 +230,3 @@ export async function renewLastResort(
 /** For tests and diagnosis: how many private halves are kept. */
 export const countKeyPackages = async (store: Store): Promise<number> =>
   (await store.list('key-package', { prefix: '', limit: recordsMax })).length;
-
-export const keyPackageReference = (text: string): Uint8Array => fromBase64Url(text);
