@@ -67,13 +67,20 @@ function pagingAccess(
   };
 }
 
+/** `signed-url`: the address carries its own proof, so a token may be left out; one that is there must be good. */
+export type Needed = Permission | 'any' | 'signed-url';
+
 export async function authorise(
   context: GatewayContext,
   request: FastifyRequest,
-  permission: Permission | undefined,
+  needed: Needed,
 ): Promise<{ access: Access } | Refused> {
   const token = presented(request);
-  if (token === undefined) return { refusal: { code: 190 } };
+  const permission = permissionFor(needed);
+  if (token === undefined) {
+    const isBare = needed === 'signed-url' && request.headers.authorization === undefined;
+    return isBare ? { access: { permissions: [] } } : { refusal: { code: 190 } };
+  }
   const paging = token.startsWith('pg.') ? pagingAccess(context, request, token) : undefined;
   if (paging === undefined) {
     const checked = await checkToken(context.database, token, context.clock.now());
@@ -82,6 +89,11 @@ export async function authorise(
     return { refusal: { code: 190, ...subcode } };
   }
   return permitted(paging, permission);
+}
+
+function permissionFor(needed: Needed): Permission | undefined {
+  if (needed === 'any') return undefined;
+  return needed === 'signed-url' ? 'whatsapp_business_messaging' : needed;
 }
 
 const permitted = (

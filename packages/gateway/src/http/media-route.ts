@@ -1,8 +1,10 @@
-// Media by id: upload, description, bytes, deletion. Bytes need a token and an address that is good for five minutes.
+// Media by id: upload, description, bytes, deletion. Bytes come from an address that is signed and good for five minutes;
+// one client leaves the token out there, so it may be absent but never wrong.
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { CloudApiRefusal } from '@siegel/protocol/cloud-api';
+import { SiegelError } from '@siegel/protocol/errors';
 import { limits } from '@siegel/protocol/limits';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type GatewayContext, numberById, type OwnNumber } from '../gateway-context.ts';
@@ -10,6 +12,7 @@ import { newMediaId } from '../media/media-id.ts';
 import { mediaUrlMs, plainMimeType, uploadBytesMax } from '../media/media-limits.ts';
 import { addUpload, deleteMedia, type Media, mediaById, readMedia } from '../media/media-store.ts';
 import { mediaBytes } from '../media/outgoing-media.ts';
+import { printable } from '../printable.ts';
 import type { Access } from '../tokens.ts';
 import { type Answer, refuse, success } from './answer.ts';
 import { ownNumber, queryText } from './authorise.ts';
@@ -33,7 +36,7 @@ async function storePart(
     mediaId,
     phoneNumberId: number.phoneNumberId,
     mimeType: mimeType ?? 'application/octet-stream',
-    filename: part.filename.slice(0, 240),
+    filename: printable(part.filename)?.slice(0, 240),
     source: part.file,
     bytesMax: limits.blobBytesMax,
     now: context.clock.now(),
@@ -45,32 +48,34 @@ async function storePart(
   return { mediaId, mimeType, bytes: stored.bytes };
 }
 
-/** Reads every part, whatever their order; one file only. */
+/** Reads every part into `upload`, whatever their order; one file only. */
 async function readParts(
   context: GatewayContext,
-  number: OwnNumber,
-  request: FastifyRequest,
-): Promise<Upload | 'too-large' | 'two-files'> {
-  const upload: Upload = { fields: new Map() };
-  let wrong: 'too-large' | 'two-files' | undefined;
-  for await (const part of request.parts()) {
+  upload: Upload,
+  form: { number: OwnNumber; request: FastifyRequest },
+): Promise<Refused | undefined> {
+  let wrong: Refused | undefined;
+  for await (const part of form.request.parts()) {
     if (part.type === 'field') {
       if (typeof part.value === 'string') upload.fields.set(part.fieldname, part.value);
       continue;
     }
-    if (upload.file !== undefined || wrong !== undefined || part.fieldname !== 'file') {
-      if (part.fieldname === 'file') wrong ??= 'two-files';
+    if (part.fieldname !== 'file' || upload.file !== undefined || wrong !== undefined) {
+      if (part.fieldname === 'file') {
+        wrong ??= refuse(100, 'Exactly one file is uploaded at a time.');
+      }
       part.file.resume();
       continue;
     }
-    const stored = await storePart(context, number, part);
-    if (stored === 'too-large') wrong = stored;
+    const stored = await storePart(context, form.number, part);
+    if (stored === 'too-large') wrong = refuse(131053, 'The file is larger than allowed.');
     else upload.file = stored;
   }
-  if (wrong === undefined) return upload;
-  if (upload.file !== undefined) await deleteMedia(context.database, upload.file.mediaId);
   return wrong;
 }
+
+const isOurs = (error: unknown): boolean =>
+  error instanceof SiegelError || (error as Error).name === 'DatabaseFailure';
 
 function uploadRefusal(upload: Upload): { mimeType: string } | Refused {
   const { file, fields } = upload;
@@ -95,20 +100,29 @@ export async function postMedia(
   request: FastifyRequest,
 ): Promise<Answer> {
   if (!request.isMultipart()) return refuse(100, 'The request must be multipart/form-data.');
-  const upload = await readParts(context, number, request);
-  if (upload === 'too-large') return refuse(131053, 'The file is larger than allowed.');
-  if (upload === 'two-files') return refuse(100, 'Exactly one file is uploaded at a time.');
-  const checked = uploadRefusal(upload);
-  const mediaId = upload.file?.mediaId;
-  if ('refusal' in checked || mediaId === undefined) {
-    if (mediaId !== undefined) await deleteMedia(context.database, mediaId);
-    return 'refusal' in checked ? checked : { refusal: { code: 131053 } };
+  const upload: Upload = { fields: new Map() };
+  let kept = false;
+  try {
+    const wrong = await readParts(context, upload, { number, request });
+    if (wrong !== undefined) return wrong;
+    const checked = uploadRefusal(upload);
+    if ('refusal' in checked) return checked;
+    const mediaId = upload.file?.mediaId ?? '';
+    await context.database.query('UPDATE media SET mime_type = $2 WHERE media_id = $1', [
+      mediaId,
+      checked.mimeType,
+    ]);
+    kept = true;
+    return { body: { id: mediaId } };
+  } catch (error) {
+    // The form's reader has no words of its own for a form that ends early or is none.
+    if (isOurs(error)) throw error;
+    return refuse(100, 'The form could not be read.');
+  } finally {
+    if (!kept && upload.file !== undefined) {
+      await deleteMedia(context.database, upload.file.mediaId);
+    }
   }
-  await context.database.query('UPDATE media SET mime_type = $2 WHERE media_id = $1', [
-    mediaId,
-    checked.mimeType,
-  ]);
-  return { body: { id: mediaId } };
 }
 
 async function ownMedia(

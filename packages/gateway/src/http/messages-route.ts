@@ -133,6 +133,7 @@ async function send(
   context: GatewayContext,
   number: OwnNumber,
   message: SendMessage,
+  automated: boolean,
 ): Promise<Answer> {
   const recipient = await recipientOf(context, number, message);
   if ('refusal' in recipient) return recipient;
@@ -148,6 +149,7 @@ async function send(
   const outgoing: Outgoing = {
     to: target,
     body: content.body,
+    ...(automated ? { automated } : {}),
     ...(content.blobs.length === 0 ? {} : { blobs: content.blobs }),
     ...(pointed?.entry.messageId === undefined ? {} : { inReplyTo: pointed.entry.messageId }),
     ...(template === undefined
@@ -179,16 +181,22 @@ async function markRead(
 
 export async function postMessage(
   context: GatewayContext,
-  request: { number: OwnNumber; body: unknown; media: Limiter },
+  request: {
+    number: OwnNumber;
+    body: unknown;
+    /** a bot said so of itself; people are shown that a machine wrote this */
+    automated: boolean;
+    media: Limiter;
+  },
 ): Promise<Answer> {
-  const { number, body, media } = request;
+  const { number, body, automated, media } = request;
   const parsed = parseSend(body);
   if (parsed.kind === 'refused') return parsed;
   if (parsed.kind === 'read') return markRead(context, number, parsed.read);
   if (mediaReferences(parsed.message.payload).length === 0) {
-    return send(context, number, parsed.message);
+    return send(context, number, parsed.message, automated);
   }
   // Files are held in memory while they are sealed, so only a few at a time.
-  const run = await media.run(() => send(context, number, parsed.message));
+  const run = await media.run(() => send(context, number, parsed.message, automated));
   return run === 'full' ? { refusal: { code: 130429, retryAfterSeconds: 2 } } : run.result;
 }

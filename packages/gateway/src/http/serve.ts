@@ -6,9 +6,9 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { GatewayContext } from '../gateway-context.ts';
 import { createLimiter } from '../limiter.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Access, Permission } from '../tokens.ts';
+import type { Access } from '../tokens.ts';
 import type { Answer } from './answer.ts';
-import { authorise, ownNumber, queryText } from './authorise.ts';
+import { authorise, type Needed, ownNumber, queryText } from './authorise.ts';
 import { errorAnswer, noSuchObject, refusalOfError } from './cloud-api-error.ts';
 import { getMedia, postMedia, removeMedia, sendMediaBytes } from './media-route.ts';
 import { postMessage } from './messages-route.ts';
@@ -19,7 +19,11 @@ import {
   getSubscribedApps,
   postSubscribedApps,
 } from './subscribed-apps-route.ts';
-import { listMessageTemplates, postMessageTemplate } from './templates-route.ts';
+import {
+  getMessageTemplate,
+  listMessageTemplates,
+  postMessageTemplate,
+} from './templates-route.ts';
 
 const versionPrefix = /^\/v\d{1,3}\.\d{1,3}(?=\/|\?|$)/;
 const versionDefault = 'v25.0';
@@ -132,7 +136,7 @@ function binder(app: FastifyInstance, { context }: ServeOptions) {
   return (
     method: 'GET' | 'POST' | 'DELETE',
     url: string,
-    permission: Permission | undefined,
+    needed: Needed,
     handler: Handler,
   ): void => {
     app.route({
@@ -142,7 +146,7 @@ function binder(app: FastifyInstance, { context }: ServeOptions) {
         if (inFlight >= requestsInFlightMax) return refuseWith(context, reply, { code: 4 });
         inFlight += 1;
         try {
-          const authorised = await authorise(context, request, permission);
+          const authorised = await authorise(context, request, needed);
           if ('refusal' in authorised) return await refuseWith(context, reply, authorised.refusal);
           const { id = '' } = request.params as { id?: string };
           const answer = await handler({ ...authorised, request, reply, id });
@@ -172,15 +176,15 @@ function messagingRoutes(app: FastifyInstance, options: ServeOptions): void {
   const media = createLimiter(mediaAtOnce, 64);
   bind('POST', '/:id/messages', 'whatsapp_business_messaging', ({ access, request, id }) => {
     const own = ownNumber(context, access, id);
-    return 'refusal' in own
-      ? own
-      : postMessage(context, { number: own.number, body: request.body, media });
+    if ('refusal' in own) return own;
+    const automated = request.headers['x-siegel-automated'] === 'true';
+    return postMessage(context, { number: own.number, body: request.body, automated, media });
   });
   bind('POST', '/:id/media', 'whatsapp_business_messaging', ({ access, request, id }) => {
     const own = ownNumber(context, access, id);
     return 'refusal' in own ? own : postMedia(context, own.number, request);
   });
-  bind('GET', '/media-bytes/:id', 'whatsapp_business_messaging', ({ access, request, reply }) =>
+  bind('GET', '/media-bytes/:id', 'signed-url', ({ access, request, reply }) =>
     sendMediaBytes(context, access, { request, reply }),
   );
   bind('DELETE', '/:id', 'whatsapp_business_messaging', ({ access, id }) =>
@@ -192,7 +196,7 @@ function managementRoutes(app: FastifyInstance, options: ServeOptions): void {
   const { context } = options;
   const bind = binder(app, options);
   const management = 'whatsapp_business_management';
-  bind('GET', '/:id', undefined, async ({ access, request, id }) => {
+  bind('GET', '/:id', 'any', async ({ access, request, id }) => {
     const fields = queryText(request.query, 'fields');
     const node = await getNode(context, access, { id, fields });
     if (node !== undefined) return node;
@@ -206,6 +210,11 @@ function managementRoutes(app: FastifyInstance, options: ServeOptions): void {
   bind('GET', '/:id/message_templates', management, ({ access, request, id }) =>
     listMessageTemplates(context, access, { ...pageRequest(request), wabaId: id }),
   );
+  bind('GET', '/:id/message_templates/:templateId', management, ({ access, request, id }) => {
+    const { templateId } = request.params as { templateId: string };
+    const fields = queryText(request.query, 'fields');
+    return getMessageTemplate(context, access, { wabaId: id, templateId, fields });
+  });
   bind('POST', '/:id/message_templates', management, ({ access, request, id }) =>
     postMessageTemplate(context, access, { wabaId: id, body: request.body }),
   );

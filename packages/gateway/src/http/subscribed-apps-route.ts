@@ -55,7 +55,9 @@ export async function postSubscribedApps(
     if (verifyToken === undefined || verifyToken === '') {
       return refuse(100, 'verify_token is required beside override_callback_uri.');
     }
-    if (url.length > 2000 || verifyToken.length > 1000) return refuse(100, 'The URL is too long.');
+    if (url.length > 2000 || verifyToken.length > 1000 || /\0/.test(url + verifyToken)) {
+      return refuse(100, 'The URL or the token is not usable.');
+    }
     const shaken = await shakeHands(outgoing, { url, verifyToken });
     if (shaken.outcome === 'refused') {
       return refuse(100, `Callback verification failed: ${shaken.why}.`);

@@ -8,6 +8,7 @@ import { toTemplateObject } from '../templates/to-template-object.ts';
 import type { Access } from '../tokens.ts';
 import { type Answer, refuse, selectFields } from './answer.ts';
 import { ownWaba, queryText } from './authorise.ts';
+import { noSuchObject } from './cloud-api-error.ts';
 import { type PageRequest, page } from './page.ts';
 
 /** Filters of the list: each may hold one word, or a JSON array of words. */
@@ -46,6 +47,19 @@ export async function listMessageTemplates(
   const entries = await context.templates.list(waba.numbers[0]!.wabaId);
   const items = filtered(entries, asked.query).map((item) => selectFields(item, asked.fields));
   return page(context, access, asked, items);
+}
+
+export async function getMessageTemplate(
+  context: GatewayContext,
+  access: Access,
+  asked: { wabaId: string; templateId: string; fields: string | undefined },
+): Promise<Answer> {
+  const waba = ownWaba(context, access, asked.wabaId);
+  if ('refusal' in waba) return waba;
+  const entry = await context.templates.byId(asked.templateId);
+  return entry?.object.wabaId === asked.wabaId
+    ? { body: selectFields(toTemplateItem(entry), asked.fields) }
+    : { refusal: noSuchObject };
 }
 
 export async function postMessageTemplate(

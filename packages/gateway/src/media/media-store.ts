@@ -71,6 +71,7 @@ export async function mediaById(
   mediaId: string,
   now: number,
 ): Promise<Media | undefined> {
+  if (!/^\d{1,32}$/.test(mediaId)) return undefined;
   const { rows } = await database.query<Row>(
     `SELECT media_id, phone_number_id, origin, mime_type, filename, bytes, sha256, attachment,
        sealed_until

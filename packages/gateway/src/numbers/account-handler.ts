@@ -28,6 +28,7 @@ import {
   messageById,
   messageByWamid,
 } from '../message-log.ts';
+import { printable } from '../printable.ts';
 import { outgoingWamid } from '../wamid.ts';
 import { callbackFor } from '../webhooks/callbacks.ts';
 import { enqueueEvent } from '../webhooks/queue.ts';
@@ -116,7 +117,7 @@ async function message(
   const contact = await senderOf(options, transaction, { ...received, phoneNumberId });
   const { userId } = contact;
   if (body.type === 'profile') {
-    await learnProfile(transaction, userId, { name: body.displayName });
+    await learnProfile(transaction, userId, { name: printable(body.displayName) });
     return;
   }
   const base = { phoneNumberId, userId, conversationId, clientId, messageId, type: body.type };
@@ -130,7 +131,7 @@ async function message(
       mediaId,
       phoneNumberId,
       mimeType: plainMimeType(body.contentType) ?? 'application/octet-stream',
-      filename: body.filename,
+      filename: printable(body.filename),
       attachment: body,
       now: options.now(),
     });

@@ -2,11 +2,15 @@
 
 import * as z from 'zod/mini';
 
-/** A string, or a number written without quotes. */
+/** A string, or a number written without quotes. NUL is refused: no database text can hold it. */
 export const looseString = (max: number, min = 1) =>
   z.pipe(
     z.union([z.string(), z.pipe(z.number(), z.transform(String))]),
-    z.string().check(z.minLength(min), z.maxLength(max)),
+    z.string().check(
+      z.minLength(min),
+      z.maxLength(max),
+      z.refine((text) => !text.includes('\u0000'), { error: 'it holds a NUL character' }),
+    ),
   );
 
 /** A number, or a string that is one. */
