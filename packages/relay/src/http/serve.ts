@@ -57,6 +57,10 @@ export async function createEdge(ports: EdgePorts): Promise<FastifyInstance> {
   app.addHook('onRequest', async () => {
     if (ports.isStopping()) throw stopping;
   });
+  app.addHook('onSend', async (_request, reply) => {
+    // A connection kept open would hold up the stop.
+    if (ports.isStopping()) reply.header('connection', 'close');
+  });
   app.addHook('onResponse', async (request, reply) => {
     const endpoint = endpointOf(request);
     metrics.requestSeconds.observe({ endpoint }, reply.elapsedTime / seconds);
@@ -86,6 +90,8 @@ async function serverOptions(
     keepAliveTimeout: 65 * seconds,
     connectionTimeout: 0,
     forceCloseConnections: 'idle' as const,
+    // Our own hook answers, in our own form.
+    return503OnClosing: false,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 256 },
     frameworkErrors: (error, _request, reply) => {
