@@ -280,7 +280,7 @@ export async function eventually(
   condition: () => boolean | Promise<boolean>,
   what: () => unknown,
 ): Promise<void> {
-  const end = performance.now() + 15_000;
+  const end = performance.now() + 25_000;
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`waited in vain: ${JSON.stringify(what())}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

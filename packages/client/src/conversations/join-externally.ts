@@ -5,9 +5,10 @@ import { SiegelError } from '@siegel/protocol/errors';
 import { ClientId, type ConversationId } from '@siegel/protocol/ids';
 import type { ConversationState, RosterLeaf } from '@siegel/protocol/relay';
 import type { EngineContext } from '../engine-context.ts';
+import { engineLimits } from '../engine-limits.ts';
 import { freshId } from '../fresh-id.ts';
 import { askRelay, createAuthorizer } from './contacts.ts';
-import { openDraft, storeDraft, tellNotice } from './draft.ts';
+import { type Draft, openDraft, storeDraft, tellNotice } from './draft.ts';
 import { leave } from './found-generation.ts';
 import { proposeCommit } from './pending-commit.ts';
 import type { StageResult } from './turn.ts';
@@ -43,14 +44,13 @@ export function joinExternally(
       now: context.environment.now(),
     });
     rethrow();
-    const isFalse = joined.outcome === 'refused' || joined.epoch !== state.epoch;
-    if (isFalse) {
-      const reason = joined.outcome === 'refused' ? joined.reason : 'another epoch';
-      context.report(new SiegelError('open-refused', `GroupInfo: ${reason}`));
+    if (joined.outcome === 'refused') {
+      context.report(new SiegelError('open-refused', `GroupInfo: ${joined.reason}`));
       await storeDraft(context, draft);
       requireNextGeneration(context, conversationId);
       return 'progress';
     }
+    if (joined.epoch !== state.epoch) return takeTornView(context, draft);
     const before = joined.delta.members.filter(
       (member) => !joined.delta.added.some(({ leafIndex }) => leafIndex === member.leafIndex),
     );
@@ -69,6 +69,17 @@ export function joinExternally(
     });
     return 'progress';
   });
+}
+
+/** State and GroupInfo were read while a commit came between them; if that goes on, the relay lies. */
+async function takeTornView(context: EngineContext, draft: Draft): Promise<StageResult> {
+  const { conversationId } = draft;
+  if (context.repairs.of(conversationId).attempts < engineLimits.commitAttemptsMax) {
+    throw new SiegelError('overloaded', 'GroupInfo of another epoch');
+  }
+  await storeDraft(context, draft);
+  requireNextGeneration(context, conversationId);
+  return 'progress';
 }
 
 function requireNextGeneration(context: EngineContext, conversationId: ConversationId): void {

@@ -194,10 +194,11 @@ function loseCommit(context: EngineContext, draft: Draft, { pending, answer }: L
   draft.step.then.push(() => {
     const condition = context.repairs.of(conversationId);
     condition.attempts += 1;
-    if (condition.attempts > engineLimits.commitAttemptsMax) {
+    const excess = condition.attempts - engineLimits.commitAttemptsMax;
+    if (excess > 0) {
       // Many commit at once: whoever lost often enough steps back.
       const { random } = context.environment;
-      condition.notBefore = now() + backOffMs(engineLimits.retry, condition.attempts, random());
+      condition.notBefore = now() + backOffMs(engineLimits.retry, excess - 1, random());
     }
     switch (answer.outcome) {
       case 'not-member':
