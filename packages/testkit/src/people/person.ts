@@ -60,8 +60,14 @@ export interface Person {
 
 const waitMsDefault = 15_000;
 
+type Watched<T> = {
+  readonly items: T[];
+  add(item: T): void;
+  waitFor(fits: (item: T) => boolean, timeoutMs: number | undefined): Promise<T>;
+};
+
 /** A list that can be waited on. */
-function createWatched<T>(what: string) {
+function createWatched<T>(what: string): Watched<T> {
   const items: T[] = [];
   const watchers = new Set<(item: T) => void>();
   return {
@@ -95,6 +101,24 @@ function createWatched<T>(what: string) {
 const order = ['pending', 'sent', 'delivered', 'read', 'played'];
 const reached = (status: string, wanted: string): boolean =>
   order.indexOf(status) >= order.indexOf(wanted);
+
+async function waitForStatus(
+  statuses: Watched<StatusUpdate>,
+  wait: {
+    readonly clientId: ClientId;
+    readonly wanted: string;
+    readonly timeoutMs: number | undefined;
+  },
+): Promise<void> {
+  const { clientId, wanted, timeoutMs } = wait;
+  const update = await statuses.waitFor(
+    (one) => one.clientId === clientId && (one.status === 'failed' || reached(one.status, wanted)),
+    timeoutMs,
+  );
+  if (update.status === 'failed') {
+    throw new SiegelError('relay-refused', `The message failed: ${String(update.failure)}.`);
+  }
+}
 
 async function targetOf(account: Account<undefined>, number: string): Promise<Target> {
   const found = await account.lookUp(PhoneNumber.parse(number));
@@ -163,16 +187,8 @@ export async function person(options: PersonOptions): Promise<Person> {
       });
       return clientId;
     },
-    async waitForStatus(clientId, wanted, wait = {}) {
-      const update = await statuses.waitFor(
-        (one) =>
-          one.clientId === clientId && (one.status === 'failed' || reached(one.status, wanted)),
-        wait.timeoutMs,
-      );
-      if (update.status === 'failed') {
-        throw new SiegelError('relay-refused', `The message failed: ${String(update.failure)}.`);
-      }
-    },
+    waitForStatus: (clientId, wanted, wait = {}) =>
+      waitForStatus(statuses, { clientId, wanted, timeoutMs: wait.timeoutMs }),
     close,
     [Symbol.asyncDispose]: close,
   };
