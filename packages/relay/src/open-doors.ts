@@ -3,12 +3,11 @@
 
 import type { IncomingMessage } from 'node:http';
 import { SiegelError } from '@siegel/protocol/errors';
-import type { FastifyInstance } from 'fastify';
 import type { Composition, Features } from './compose-features.ts';
 import type { RelayConfig, WebApp } from './config.ts';
 import { addBlobRoutes } from './http/blob-octets.ts';
 import { addOperationsRoutes, type OperationsPorts } from './http/operations-routes.ts';
-import { createEdge, createServer, type EdgePorts } from './http/serve.ts';
+import { createEdge, createServer, type Edge, type EdgePorts } from './http/serve.ts';
 import { hostSockets } from './http/socket.ts';
 import { addWebApp } from './http/web-app.ts';
 import { createWebOrigins, localUrl, relayUrlFor, type WebOrigins } from './http/web-origins.ts';
@@ -94,7 +93,7 @@ async function openPages({ edge, webApps, relayPort, webOrigins, stops }: Pages)
 }
 
 async function addPages(
-  app: FastifyInstance,
+  app: Edge,
   { name, folder }: WebApp,
   { config, relayPort }: { config: RelayConfig; relayPort: () => number },
 ): Promise<void> {
@@ -106,7 +105,7 @@ async function addPages(
   });
 }
 
-function portOf(app: FastifyInstance): number {
+function portOf(app: Edge): number {
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new Error('not listening on a port');
   return address.port;
@@ -120,7 +119,7 @@ function addressOf(request: IncomingMessage, config: RelayConfig): string {
 }
 
 /** Requests under way are finished, but not waited for longer than this. */
-async function stopServer(app: FastifyInstance, seconds: number): Promise<void> {
+async function stopServer(app: Edge, seconds: number): Promise<void> {
   const timer = setTimeout(() => app.server.closeAllConnections(), seconds * 1000);
   timer.unref();
   await app.close();

@@ -21,7 +21,7 @@ import { checkPin, hashPin, type PinPorts } from './pin.ts';
 import { findByToken, type Registration, useUp } from './registration-store.ts';
 
 /** What publishing the first list answers; owed by the devices. */
-export type FirstListPublished =
+type FirstListPublished =
   | { readonly outcome: 'published'; readonly keyReplaced: boolean }
   | { readonly outcome: 'list-refused'; readonly reason: string }
   | { readonly outcome: 'version-conflict'; readonly version: number };

@@ -5,7 +5,7 @@ import { type AccountId, PhoneNumber } from '@siegel/protocol/ids';
 
 const lifetimeDays = 90;
 
-export type NumberFacts = {
+type NumberFacts = {
   readonly accountId: AccountId;
   /** base64url */
   readonly accountKey: string;

@@ -30,7 +30,7 @@ export type RequestCodePorts = BasePorts & {
 };
 
 /** A3. A prefix is a block of ten thousand numbers: who pumps SMS for money owns such a block. */
-export const codeLimits = {
+const codeLimits = {
   number: { burst: 5, perMinute: 3 / 60 },
   address: { burst: 15, perMinute: 15 / 60 },
   prefix: { burst: 60, perMinute: 1 },
@@ -38,7 +38,7 @@ export const codeLimits = {
 
 const prefixOmits = 4;
 /** The relay's own account in `quotas`: the nil UUID, which nobody can have. */
-export const relayOwner: AccountId = AccountIdSchema.parse('00000000-0000-0000-0000-000000000000');
+const relayOwner: AccountId = AccountIdSchema.parse('00000000-0000-0000-0000-000000000000');
 const daySeconds = 86_400;
 
 export const hashCode = (secret: Uint8Array, registrationId: Uint8Array, code: string): Buffer =>

@@ -20,7 +20,7 @@ import {
 } from './business-store.ts';
 import { type CertificatePorts, issueCertificates } from './issue-certificates.ts';
 
-export type FirstListPublished =
+type FirstListPublished =
   | { readonly outcome: 'published'; readonly keyReplaced: boolean }
   | { readonly outcome: 'list-refused'; readonly reason: string }
   | { readonly outcome: 'version-conflict'; readonly version: number };

@@ -44,7 +44,7 @@ export function addBlobRoutes(app: FastifyInstance, ports: BlobOctetPorts): void
     scope.put(url, {
       bodyLimit: limits.blobBytesMax,
       config: { endpoint: 'putBlob' },
-      onRequest: async (request, reply) => void (await admit(ports, request, reply)),
+      onRequest: (request, reply) => admit(ports, request, reply),
       handler: (request, reply) => put(ports, request, reply),
     });
     scope.get(url, { config: { endpoint: 'getBlob' } }, (request, reply) =>

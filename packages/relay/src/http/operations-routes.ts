@@ -8,7 +8,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Authenticator } from './authenticate.ts';
 import { bearerToken } from './handle.ts';
 
-export type TownText = { readonly to: string; readonly text: string; readonly at: number };
+type TownText = { readonly to: string; readonly text: string; readonly at: number };
 
 export type OperationsPorts = {
   readonly metrics: Metrics;

@@ -15,7 +15,7 @@ type Fields = Record<string, unknown>;
 
 export function parseRequest(endpoint: Endpoint, raw: RawRequest): unknown {
   const hasBody = endpoint.method === 'POST' || endpoint.method === 'PUT';
-  if (hasBody && Object.keys((raw.query ?? {}) as Fields).length > 0) {
+  if (hasBody && Object.keys(raw.query ?? {}).length > 0) {
     throw new SiegelError('request-invalid', 'This endpoint takes no query.');
   }
   if (!hasBody && raw.body !== undefined && raw.body !== null) {

@@ -24,6 +24,9 @@ const headerSeconds = 10;
 const requestSeconds = 600;
 const methods: HTTPMethods[] = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
 
+/** A server of the framework, under a name that other folders may use. */
+export type Edge = FastifyInstance;
+
 /** What a page server needs; the relay's own server needs more. */
 export type EdgePorts = {
   readonly config: RelayConfig;
@@ -96,13 +99,13 @@ async function serverOptions(
     routerOptions: { maxParamLength: 256 },
     frameworkErrors: (error, _request, reply) => {
       events.socketFailed(error);
-      send(reply as unknown as FastifyReply, answerOf('request-invalid'));
+      send(reply, answerOf('request-invalid'));
     },
     https: https ?? null,
   };
 }
 
-export const endpointOf = (request: FastifyRequest): string =>
+const endpointOf = (request: FastifyRequest): string =>
   request.routeOptions.config.endpoint ?? 'none';
 
 const send = (reply: FastifyReply, { status, body }: ReturnType<typeof errorAnswer>) =>
@@ -153,7 +156,7 @@ export function refuseOtherMethods(
   allowed: readonly string[],
 ): void {
   app.route({
-    method: methods.filter((method) => !allowed.includes(method as string)),
+    method: methods.filter((method) => !allowed.includes(method)),
     url,
     // A body of any type is not looked at.
     onRequest: async (_request, reply) => {
