@@ -7,27 +7,30 @@ import { createPostgresStore } from '../src/store/postgres-store.ts';
 import { acquireWriterLease } from '../src/store/writer-lease.ts';
 import { gatewayDatabase } from './support.ts';
 
-testStore('PostgreSQL', async () => {
-  const test = await gatewayDatabase();
-  let time = 0;
-  return {
-    noticesSecondWriter: true,
-    async open() {
-      // Each opener comes after the lease of the one before has run out.
-      time += 20_000;
-      const at = time;
-      const lease = await acquireWriterLease({
-        database: test.database,
-        name: 'account',
-        holder: randomUUID(),
-        now: () => at,
-        leaseMs: 10_000,
-      });
-      return createPostgresStore({ database: test.database, lease });
-    },
-    remove: () => test.drop(),
-  };
-});
+testStore(
+  'PostgreSQL',
+  async () => {
+    const test = await gatewayDatabase();
+    let time = 0;
+    return {
+      async open() {
+        // Each opener comes after the lease of the one before has run out.
+        time += 20_000;
+        const at = time;
+        const lease = await acquireWriterLease({
+          database: test.database,
+          name: 'account',
+          holder: randomUUID(),
+          now: () => at,
+          leaseMs: 10_000,
+        });
+        return createPostgresStore({ database: test.database, lease });
+      },
+      remove: () => test.drop(),
+    };
+  },
+  { noticesSecondWriter: true },
+);
 
 test('a lease is taken once, renewed by its holder, and free after release or expiry', async () => {
   await using test = await gatewayDatabase();
