@@ -18,7 +18,7 @@ import { createServer } from './http/serve.ts';
 import { newMediaId } from './media/media-id.ts';
 import { sweepMedia } from './media/media-store.ts';
 import { createMetrics } from './metrics.ts';
-import { createAccountHandler } from './numbers/account-handler.ts';
+import { type AccountHandlerOptions, createAccountHandler } from './numbers/account-handler.ts';
 import { createAddressRules } from './outgoing/address-rules.ts';
 import { createOutgoingRequests, type Resolve } from './outgoing/outgoing-requests.ts';
 import { readSettings } from './settings.ts';
@@ -48,6 +48,8 @@ export type GatewayParts = {
     handler: AccountHandler<Queryable>,
     committed: () => void,
   ) => Promise<OpenedAccount>;
+  readonly provenNumber?: AccountHandlerOptions['provenNumber'];
+  readonly templateRefusal?: AccountHandlerOptions['templateRefusal'];
   /** false once another process took over */
   readonly mayWrite: () => boolean;
   readonly resolve?: Resolve;
@@ -110,6 +112,8 @@ function openAccount(
     newEventId: randomUUID,
     newMediaId: () => newMediaId(clock.random),
     onDropped: wake.onDropped,
+    ...(parts.provenNumber === undefined ? {} : { provenNumber: parts.provenNumber }),
+    ...(parts.templateRefusal === undefined ? {} : { templateRefusal: parts.templateRefusal }),
   });
   // The worker starts after the account it serves, so it is reached through this box.
   return parts.openAccount(handler, () => wake.wake.run());

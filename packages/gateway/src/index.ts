@@ -1,4 +1,6 @@
 // The gateway's entry: enrol once, then start.
 
-export { assembleGateway, type Gateway, type GatewayParts } from './assemble-gateway.ts';
+export type { Gateway } from './assemble-gateway.ts';
 export { type GatewayConfig, readConfig } from './config.ts';
+export { type EnrolledGateway, enrolGateway } from './enrol-gateway.ts';
+export { startGateway } from './start-gateway.ts';

@@ -43,6 +43,8 @@ function refusalOfFailure(error: SiegelError): CloudApiRefusal {
   switch (error.code) {
     case 'overloaded':
     case 'shutting-down':
+    // Another process writes this account now; whoever asks again reaches that one.
+    case 'state-conflict':
       return { code: 2 };
     case 'too-many-requests':
       return { code: 4 };

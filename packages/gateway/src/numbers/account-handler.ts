@@ -4,6 +4,7 @@
 import type { AccountHandler, ReceivedMessage, StatusUpdate } from '@siegel/client';
 import type { Queryable } from '@siegel/database';
 import type { WebhookBody } from '@siegel/protocol/cloud-api';
+import type { AccountId, PhoneNumber } from '@siegel/protocol/ids';
 import type { BusinessProfile } from '@siegel/protocol/relay';
 import {
   bindAccount,
@@ -17,7 +18,7 @@ import {
   rememberChat,
 } from '../contacts.ts';
 import { numberById, numberInfo, type OwnNumber } from '../gateway-context.ts';
-import { failureToRefusal } from '../inbound/failure-to-refusal.ts';
+import { failureToRefusal, type TemplateRefusal } from '../inbound/failure-to-refusal.ts';
 import { messageToWebhook, statusToWebhook } from '../inbound/to-webhook.ts';
 import { plainMimeType } from '../media/media-limits.ts';
 import { addReceivedMedia } from '../media/media-store.ts';
@@ -42,12 +43,19 @@ export type AccountHandlerOptions = {
   readonly nextOrder: () => number;
   readonly newEventId: () => string;
   readonly newMediaId: () => string;
+  /** the number a statement proves for this account; undefined when it proves none */
+  readonly provenNumber?: (
+    accountId: AccountId,
+    statement: string,
+  ) => Promise<PhoneNumber | undefined>;
+  /** why the relay refuses a template now, as far as that is known here */
+  readonly templateRefusal?: (templateId: string) => TemplateRefusal | undefined;
   /** an event that nobody subscribed to */
   readonly onDropped?: () => void;
 };
 
 /** Bodies that are neither said to the firm nor shown. */
-const silent = new Set(['receipt', 'typing', 'resend-request', 'account-notice', 'sync']);
+const silent = new Set(['receipt', 'typing', 'resend-request', 'resend', 'account-notice', 'sync']);
 
 async function enqueue(
   options: AccountHandlerOptions,
@@ -117,7 +125,11 @@ async function message(
   const contact = await senderOf(options, transaction, { ...received, phoneNumberId });
   const { userId } = contact;
   if (body.type === 'profile') {
-    await learnProfile(transaction, userId, { name: printable(body.displayName) });
+    const { displayName, numberStatement } = body;
+    const proven = await (numberStatement === undefined
+      ? undefined
+      : options.provenNumber?.(received.sender.accountId, numberStatement));
+    await learnProfile(transaction, userId, { name: printable(displayName), number: proven });
     return;
   }
   const base = { phoneNumberId, userId, conversationId, clientId, messageId, type: body.type };
@@ -202,6 +214,8 @@ async function status(
   });
   if (!news || update.status === 'pending' || number === undefined) return;
   const contact = await contactByUserId(transaction, userId);
+  const refusedTemplate =
+    entry.templateId === undefined ? undefined : options.templateRefusal?.(entry.templateId);
   const body = statusToWebhook({
     wamid,
     status: update.status,
@@ -209,7 +223,7 @@ async function status(
     number: numberInfo(number),
     person: contact === undefined ? { userId } : personOf(contact),
     callbackData: entry.callbackData,
-    refusal: update.status === 'failed' ? failureToRefusal(failure) : undefined,
+    refusal: update.status === 'failed' ? failureToRefusal(failure, refusedTemplate) : undefined,
   });
   await enqueue(options, transaction, { number, userId, body });
 }
