@@ -45,6 +45,14 @@ export async function verifyLeafCertificate(
   return { outcome: 'valid', statement };
 }
 
+/** What was read without being verified: a session from the store names the same few certificates again and again. */
+const read = createBoundedCache<LeafCertificate>(certificatesMax);
+
 /** What a certificate says, its signature NOT checked: only for one that was verified when it came in. */
-export const unsafeReadLeafCertificate = (jws: string): LeafCertificate | undefined =>
-  believed.get(jws) ?? unsafeReadStatement(leafCertificate, jws);
+export function unsafeReadLeafCertificate(jws: string): LeafCertificate | undefined {
+  const known = believed.get(jws) ?? read.get(jws);
+  if (known !== undefined) return known;
+  const statement = unsafeReadStatement(leafCertificate, jws);
+  if (statement !== undefined) read.set(jws, statement);
+  return statement;
+}

@@ -16,5 +16,5 @@ for (const [name, makeProvider] of [
   groupsSuite(name, makeProvider);
   maliceSuite(name, makeProvider);
   malformedSuite(name, makeProvider);
-  historiesSuite(name, makeProvider, name === 'WebCrypto' ? 5 : 40);
+  historiesSuite(name, makeProvider, name === 'WebCrypto' ? 5 : 25);
 }

@@ -127,6 +127,22 @@ export function groupsSuite(name: string, makeProvider: () => Promise<CryptoProv
       expect(town.infoOf(gateway).members).toHaveLength(2);
     });
 
+    it('let a device in whose certificate has expired, which then may not send', async () => {
+      const { group, person, gateway } = await pair();
+      const stale = await town.newDevice(person.engine, alice, { id: 9, expiresAt: town.seconds });
+      const listed = { ...alice, devices: [town.device(alice), stale] };
+      group.context = town.contextOf([listed, bakery]);
+      const seat = await town.join(group, stale);
+      expect(await town.trySeal(group, seat, 'x')).toMatchObject({
+        outcome: 'refused',
+        reason: 'certificate-expired',
+      });
+      expect(await town.open(seat, await town.seal(group, gateway, 'still reads'))).toBe(
+        'still reads',
+      );
+      await town.commit(group, seat);
+    });
+
     it('shut a removed device out: its own epoch never meets the next', async () => {
       const { group, person, gateway } = await pair();
       const second = await town.join(group, town.device(alice, 2));
