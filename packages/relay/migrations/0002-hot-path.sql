@@ -491,7 +491,7 @@ BEGIN
   RETURN p_conversation;
 END $$;
 
--- So that a new device finds them: one row in the bucket of each account, written before anything is founded.
+-- So that a new device finds them: one row in the bucket of each account.
 CREATE FUNCTION note_conversation(p_buckets int[], p_accounts uuid[], p_conversation uuid)
 RETURNS void LANGUAGE plpgsql
 SET enable_seqscan = off AS $$

@@ -257,3 +257,26 @@ test('M1 A commit and its Welcome keep their place among the messages', async ()
   ]);
   expect(await seen(first(anna))).toEqual([['commit', 4]]);
 });
+
+test('S3 M2 A sweep forgets client ids after 30 days and typing after one, never what is uncopied', async () => {
+  const { anna, ben, conversationId } = await chat();
+  const typing = { class: 'control', kind: 'typing' } as const;
+  await world.send(first(anna), conversationId, typing);
+  await world.send(first(anna), conversationId);
+  await world.hotPath.copier.settled();
+  const store = createMailboxStore({ database: world.database, now: () => world.clock.now });
+  const left = async () => {
+    await store.sweep(bucketOf(conversationId));
+    const { rows } = await world.database.query<{ sequence: number }>(
+      'SELECT sequence FROM log WHERE bucket = $1 AND conversation_id = $2 ORDER BY sequence',
+      [bucketOf(conversationId), conversationId],
+    );
+    return rows.map(({ sequence }) => sequence);
+  };
+  expect(await left()).toEqual([1, 2, 3]);
+  world.clock.now += 86_400_000 + 30_000;
+  expect(await left()).toEqual([1, 3]);
+  await acceptOnly(first(ben), conversationId, 1);
+  world.clock.now += 30 * 86_400_000;
+  expect(await left()).toEqual([4]);
+});

@@ -1,25 +1,15 @@
-// Mailboxes and their sockets: delivery from the oldest unacknowledged item, in order, held back, until acknowledged
-// (rules M1 to M7, K3, D3, H3).
+// Mailboxes: delivery from the oldest unacknowledged item, in order, held back, until acknowledged (rules M1 to M5, M7).
 
 import { bucketOf, type ConversationId } from '@siegel/protocol/ids';
 import { limits } from '@siegel/protocol/limits';
-import { type DeliveredItem, RelayFrame } from '@siegel/protocol/relay';
 import * as fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import type { RelaySocket } from '../src/http/relay-socket.ts';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { MailboxHub } from '../src/hot-path.ts';
 import { createMailboxHub } from '../src/mailbox/mailbox-hub.ts';
 import { createMailboxStore } from '../src/mailbox/mailbox-store.ts';
 import { createWakeups, type Wakeups } from '../src/mailbox/wakeups.ts';
-import {
-  addKeyPackages,
-  bytes,
-  createWorld,
-  type Device,
-  leafOf,
-  type TestAccount,
-  tokenOf,
-  type World,
-} from './hot-path-world.ts';
+import { caughtUp, connect as connectTo, type FakeSocket, until } from './fake-socket.ts';
+import { bytes, createWorld, type Device, type TestAccount, type World } from './hot-path-world.ts';
 
 let world: World;
 let wakeups: Wakeups;
@@ -34,58 +24,8 @@ beforeEach(() => {
 
 const first = ({ devices }: TestAccount): Device => devices[0]!;
 
-/** A socket of the test: what the relay sent, and what it did with it. */
-class FakeSocket implements RelaySocket {
-  readonly address = '127.0.0.1';
-  readonly frames: RelayFrame[] = [];
-  closed: { code: number; reason: string } | undefined;
-  buffered = 0;
-  #listen: (text: string) => void = () => {};
-  readonly #closing: (() => void)[] = [];
-
-  bufferedAmount = () => this.buffered;
-  send = (text: string) => {
-    // Every frame of every test fits the contract.
-    if (this.closed === undefined) this.frames.push(RelayFrame.parse(JSON.parse(text)));
-  };
-  close = (code: number, reason: string) => {
-    if (this.closed !== undefined) return;
-    this.closed = { code, reason };
-    for (const closing of this.#closing) closing();
-  };
-  onMessage = (listener: (text: string) => void) => {
-    this.#listen = listener;
-  };
-  onClose = (listener: () => void) => {
-    this.#closing.push(listener);
-  };
-
-  say(frame: object | string): void {
-    this.#listen(typeof frame === 'string' ? frame : JSON.stringify(frame));
-  }
-  acknowledge(position: number): void {
-    this.say({ type: 'acknowledge', position });
-  }
-  get items(): DeliveredItem[] {
-    return this.frames.flatMap((frame) => (frame.type === 'items' ? frame.items : []));
-  }
-  get types(): string[] {
-    return this.frames.map(({ type }) => type);
-  }
-}
-
-type Hub = Pick<World['hotPath']['hub'], 'acceptSocket'>;
-
-function connect(device: Device, hub: Hub = world.hotPath.hub): FakeSocket {
-  const socket = new FakeSocket();
-  hub.acceptSocket(socket);
-  socket.say({ type: 'hello', token: tokenOf(device) });
-  return socket;
-}
-
-const until = (assertion: () => unknown) => vi.waitFor(assertion, { timeout: 5000, interval: 5 });
-
-const caughtUp = (socket: FakeSocket) => until(() => expect(socket.types).toContain('caught-up'));
+const connect = (device: Device, hub: Pick<MailboxHub, 'acceptSocket'> = world.hotPath.hub) =>
+  connectTo(device, hub);
 
 async function chat(devices = 1) {
   const [anna, ben] = [await world.addPerson(), await world.addPerson(devices)];
@@ -277,67 +217,6 @@ test('M5 The first acknowledgement by a device of the person is noted once', asy
   expect(await deliveredAt()).toEqual([at]);
 });
 
-test('M6 A socket that is silent, wrong or malformed is closed and loses no item', async () => {
-  const { ben } = await chat();
-  const wrong = new FakeSocket();
-  world.hotPath.hub.acceptSocket(wrong);
-  wrong.say({ type: 'hello', token: bytes(32) });
-  await until(() => expect(wrong.closed).toMatchObject({ reason: 'unauthenticated' }));
-  expect(wrong.frames).toEqual([{ type: 'bye', reason: 'unauthenticated' }]);
-  const bad = [
-    'not json',
-    '[]',
-    '{"type":"unknown"}',
-    '{"type":"ping"}',
-    '{"type":"acknowledge","position":-1}',
-    '{"type":"acknowledge","position":1,"more":1}',
-  ];
-  for (const text of bad) {
-    const nameless = new FakeSocket();
-    world.hotPath.hub.acceptSocket(nameless);
-    nameless.say(text);
-    expect(nameless.closed).toMatchObject({ reason: 'malformed' });
-    const socket = connect(first(ben));
-    await caughtUp(socket);
-    socket.say(text);
-    expect(socket.frames.at(-1)).toEqual({ type: 'bye', reason: 'malformed' });
-    expect(socket.closed).toMatchObject({ code: 1008 });
-  }
-  const twice = connect(first(ben));
-  await caughtUp(twice);
-  twice.say({ type: 'hello', token: bytes(32) });
-  expect(twice.closed).toMatchObject({ reason: 'malformed' });
-  expect(await world.mailbox(first(ben))).toHaveLength(1);
-});
-
-test('M6 Ten seconds without hello end a socket; before hello nothing else is taken', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  try {
-    const silent = new FakeSocket();
-    world.hotPath.hub.acceptSocket(silent);
-    vi.advanceTimersByTime(9_999);
-    expect(silent.closed).toBeUndefined();
-    vi.advanceTimersByTime(1);
-    expect(silent.closed).toMatchObject({ reason: 'unauthenticated' });
-    const early = new FakeSocket();
-    world.hotPath.hub.acceptSocket(early);
-    early.acknowledge(3);
-    expect(early.closed).toMatchObject({ reason: 'malformed' });
-  } finally {
-    vi.useRealTimers();
-  }
-});
-
-test('M3 Frames sent right behind hello are obeyed in order', async () => {
-  const { ben } = await chat();
-  await world.hotPath.copier.settled();
-  const socket = connect(first(ben));
-  socket.say({ type: 'ping', id: 7 });
-  socket.acknowledge(1);
-  await until(() => expect(socket.frames).toContainEqual({ type: 'pong', id: 7 }));
-  await until(async () => expect(await world.mailbox(first(ben))).toHaveLength(0));
-});
-
 test('M7 Typing ends after 30 seconds and is not kept for absent devices', async () => {
   const alone = await createWorld();
   try {
@@ -365,22 +244,6 @@ test('M7 Typing ends after 30 seconds and is not kept for absent devices', async
   }
 });
 
-test('M3 A second socket of the same device replaces the first, also at another relay', async () => {
-  const { ben } = await chat();
-  const one = connect(first(ben));
-  await caughtUp(one);
-  const two = connect(first(ben));
-  await caughtUp(two);
-  expect(one.frames.at(-1)).toEqual({ type: 'bye', reason: 'replaced' });
-  const other = world.create({ wakeups });
-  const three = connect(first(ben), other.hub);
-  await caughtUp(three);
-  expect(two.closed).toMatchObject({ reason: 'replaced' });
-  expect(three.closed).toBeUndefined();
-  await other.close();
-  expect(three.frames.at(-1)).toEqual({ type: 'bye', reason: 'shutting-down' });
-});
-
 test('M1 A lost wake-up costs latency only', async () => {
   const { anna, ben, conversationId } = await chat();
   const hub = createMailboxHub({
@@ -397,67 +260,6 @@ test('M1 A lost wake-up costs latency only', async () => {
   await sendMany(first(anna), conversationId, 2);
   await until(() => expect(socket.items).toHaveLength(3));
   await hub.close();
-});
-
-test('D3 A revoked device loses its socket and its mailbox at once', async () => {
-  const { anna, ben, conversationId } = await chat(2);
-  const lost = ben.devices[1]!;
-  const socket = connect(lost);
-  await caughtUp(socket);
-  await world.revoke(lost);
-  world.hotPath.hub.revokeDevices(ben.accountId, [lost.deviceId]);
-  expect(socket.frames.at(-1)).toEqual({ type: 'bye', reason: 'revoked' });
-  await world.hotPath.duties.revokeLeaves(ben.accountId, [lost.deviceId]);
-  expect(await world.mailbox(lost)).toEqual([]);
-  const removed = [leafOf(lost, 2)];
-  await world.commit(first(anna), conversationId, { form: 'member', epoch: 1, removed });
-  expect(await world.mailbox(lost)).toEqual([]);
-  // Its token may still be remembered elsewhere.
-  const again = connect(lost);
-  await until(() => expect(again.closed).toMatchObject({ reason: 'unauthenticated' }));
-});
-
-test('D3 Own devices and contacts hear that a device list changed, others do not', async () => {
-  const { anna, ben } = await chat(2);
-  const stranger = await world.addPerson();
-  const sockets = [first(anna), ...ben.devices, first(stranger)].map((device) => connect(device));
-  for (const socket of sockets) await caughtUp(socket);
-  world.hotPath.hub.devicesChanged(ben.accountId);
-  const told = { type: 'devices-changed', accountId: ben.accountId };
-  for (const socket of sockets.slice(0, 3)) {
-    await until(() => expect(socket.frames).toContainEqual(told));
-  }
-  expect(sockets[3]!.frames).not.toContainEqual(told);
-});
-
-test('K3 A device hears when few key packages are left', async () => {
-  const [anna, ben] = [await world.addPerson(), await world.addPerson()];
-  const expiresAt = world.clock.now + 86_400_000;
-  const oneTime = limits.keyPackagesLowWater - 2;
-  await addKeyPackages(world.database, first(ben), { oneTime, lastResort: false, expiresAt });
-  const socket = connect(first(ben));
-  await caughtUp(socket);
-  expect(socket.types).not.toContain('key-packages-low');
-  await world.open(first(anna), { kind: 'direct', accountId: ben.accountId });
-  const left = limits.keyPackagesLowWater - 1;
-  await until(() => expect(socket.frames).toContainEqual({ type: 'key-packages-low', left }));
-  const again = connect(first(ben));
-  await until(() => expect(again.frames).toContainEqual({ type: 'key-packages-low', left }));
-});
-
-test('H3 Stopping says bye to every socket, known or not, and takes no new one', async () => {
-  const { ben } = await chat();
-  const own = world.create({ wakeups: createWakeups() });
-  const known = connect(first(ben), own.hub);
-  await caughtUp(known);
-  const nameless = new FakeSocket();
-  own.hub.acceptSocket(nameless);
-  await own.close();
-  const late = connect(first(ben), own.hub);
-  for (const socket of [known, nameless, late]) {
-    expect(socket.frames.at(-1)).toEqual({ type: 'bye', reason: 'shutting-down' });
-    expect(socket.closed).toMatchObject({ code: 1001 });
-  }
 });
 
 test('M1 M2 M3 However a device acknowledges and reconnects, it stores each item once in order', async () => {

@@ -161,6 +161,19 @@ test('S3 A refusal is not remembered, and another sender may use the same client
   expect(await world.send(first(ben), conversationId, once)).toMatchObject({ duplicate: false });
 });
 
+test('S1 A revoked device is refused, even while its token is still remembered somewhere', async () => {
+  const { anna, ben, conversationId } = await directChat(2);
+  const lost = second(ben);
+  await world.revoke(lost);
+  await world.hotPath.duties.revokeLeaves(ben.accountId, [lost.deviceId]);
+  expect(await world.send(lost, conversationId)).toEqual({ outcome: 'not-member' });
+  const commit = { form: 'member', epoch: 1 } as const;
+  expect(await world.commit(lost, conversationId, commit)).toMatchObject({
+    outcome: 'roster-refused',
+  });
+  expect(await world.mailbox(first(anna))).toEqual([]);
+});
+
 test('S4 Who is not in the roster is answered as if there were no conversation', async () => {
   const { conversationId } = await directChat();
   const stranger = await world.addPerson();

@@ -5,7 +5,7 @@ import { limits } from '@siegel/protocol/limits';
 import type { AnswerOf, claimKeyPackages as endpoint, RequestOf } from '@siegel/protocol/relay';
 import type { DeviceCaller } from '../http/route.ts';
 import { type ClaimPorts, claimPackages } from './claim-packages.ts';
-import { noteConversation, type OpenPorts } from './open-conversation.ts';
+import type { OpenPorts } from './open-conversation.ts';
 import {
   type Accounts,
   hasBlocked,
@@ -97,7 +97,6 @@ async function forAccounts(
     );
   });
   if (!addable || blockedByCaller) return { outcome: 'undeliverable' };
-  await noteConversation(ports, wanted, conversation.conversationId);
   return claimPackages(ports, caller, { accounts: wanted, skipDevices: [], facts });
 }
 

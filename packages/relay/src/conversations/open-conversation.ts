@@ -1,6 +1,6 @@
 // Finds or begins a conversation (rules C1 to C3, K4). Everything that could refuse comes before the first claim.
 
-import { bucketOf, type ConversationId, uuidInBucket } from '@siegel/protocol/ids';
+import { type ConversationId, uuidInBucket } from '@siegel/protocol/ids';
 import { limits } from '@siegel/protocol/limits';
 import type { AnswerOf, openConversation as endpoint, RequestOf } from '@siegel/protocol/relay';
 import type { HotPathPorts } from '../hot-path.ts';
@@ -26,7 +26,6 @@ const findStatement =
 const openStatement = `
   SELECT open_conversation($1::int, $2::text, $3::uuid, $4::text, $5::uuid, $6::uuid, $7::bigint,
     $8::uuid[], $9::text[], $10::text[], $11::bigint) AS conversation_id`;
-const noteStatement = 'SELECT note_conversation($1::int[], $2::uuid[], $3::uuid)';
 
 export async function openConversation(
   ports: OpenPorts,
@@ -148,7 +147,6 @@ async function begin(
     ],
   );
   const { conversation_id: conversationId } = rows[0]!;
-  await noteConversation(ports, ids, conversationId);
   const [conversation] = await readConversations(ports.database, [conversationId]);
   const state = stateOf(conversation!, accounts);
   // Somebody else was quicker.
@@ -162,20 +160,3 @@ async function begin(
     ? { outcome: 'to-found', state, members: claimed.members }
     : claimed;
 }
-
-/** Before anything is founded, so that no crash leaves a conversation that a new device of a member cannot find. */
-export async function noteConversation(
-  ports: Pick<HotPathPorts, 'database'>,
-  accountIds: readonly OpenMember[],
-  conversationId: ConversationId,
-): Promise<void> {
-  const ids = [...new Set(accountIds)];
-  if (ids.length === 0) return;
-  await ports.database.queryNamed('note-conversation', noteStatement, [
-    ids.map(bucketOf),
-    ids,
-    conversationId,
-  ]);
-}
-
-type OpenMember = Opening['members'][number]['accountId'];

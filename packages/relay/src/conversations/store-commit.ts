@@ -7,11 +7,14 @@ import type {
   DeliveredCommit,
   DeliveredWelcome,
   DeviceAddress,
+  RequestOf,
   RosterLeaf,
+  submitCommit,
 } from '@siegel/protocol/relay';
 import type { NewRoster } from './check-roster.ts';
 import { isSameDevice, type StoredConversation } from './read-conversations.ts';
-import type { CommitRequest } from './submit-commit.ts';
+
+export type CommitRequest = RequestOf<typeof submitCommit>;
 
 export type AllowedCommit = {
   readonly conversation: StoredConversation;

@@ -1,16 +1,16 @@
 // A commit by compare-and-set on (generation, epoch): rules C5 to C7, G1 and G2. Commit, Welcome, GroupInfo and roster are
 // stored together, under the lock that messages of the conversation are accepted under.
 
-import { type Queryable, retryConflicts } from '@siegel/database';
+import type { Queryable } from '@siegel/database';
 import { SiegelError } from '@siegel/protocol/errors';
 import { type AccountId, bucketOf, type ConversationId } from '@siegel/protocol/ids';
 import { limits } from '@siegel/protocol/limits';
-import type { AnswerOf, submitCommit as endpoint, RequestOf } from '@siegel/protocol/relay';
+import type { AnswerOf, submitCommit as endpoint } from '@siegel/protocol/relay';
 import type { BasePorts } from '../base-ports.ts';
 import type { DeviceCaller } from '../http/route.ts';
 import { spendQuota } from '../quotas.ts';
-import { checkRoster } from './check-roster.ts';
-import { noteConversation } from './open-conversation.ts';
+import { checkRoster, type RosterCheck } from './check-roster.ts';
+import { noteConversation } from './note-conversation.ts';
 import {
   type Accounts,
   isMember,
@@ -19,9 +19,8 @@ import {
   type StoredConversation,
 } from './read-conversations.ts';
 import { revokeLeavesIn } from './revoke-leaves.ts';
-import { storeCommit } from './store-commit.ts';
+import { type CommitRequest, storeCommit } from './store-commit.ts';
 
-export type CommitRequest = RequestOf<typeof endpoint>;
 type Answer = AnswerOf<typeof endpoint>;
 
 export type CommitPorts = BasePorts & {
@@ -42,19 +41,37 @@ export async function submitCommit(
   if (before === undefined) return { outcome: 'not-member' };
   const involved = accountsOf(before, caller, request);
   const accounts = await factsOf(ports, caller, involved);
-  const newcomers = involved.filter((id) => !isMember(before, id));
-  if (isMember(before, caller.accountId)) await noteConversation(ports, newcomers, conversationId);
-  const acceptedAt = ports.now();
-  const answer = await retryConflicts(() =>
-    ports.database.transaction((transaction) =>
-      decide(transaction, { caller, request, accounts, acceptedAt }),
-    ),
-  );
+  const one = { caller, request, accounts, acceptedAt: ports.now() };
+  // Before anything is founded, so that no crash leaves a conversation that a new device of a member cannot find.
+  const noted = isAllowed(before, one);
+  if (noted) await noteFor(ports, before, request);
+  const answer = await ports.database.transaction((transaction) => decide(transaction, one));
   if (answer.outcome === 'accepted') {
+    if (!noted) await noteFor(ports, before, request);
     await revokeLate(ports, caller, { conversationId, accounts, involved });
     ports.committed([conversationId]);
   }
   return answer;
+}
+
+/** As far as can be told without the lock: nobody is noted under what is refused anyway. */
+const isAllowed = (conversation: StoredConversation, one: Case): boolean =>
+  isMember(conversation, one.caller.accountId) &&
+  fits(conversation, one.request) &&
+  check(conversation, one).allowed;
+
+/** A founding is noted for every member, any other commit for the accounts it adds. */
+function noteFor(
+  { database }: CommitPorts,
+  conversation: StoredConversation,
+  { form, added, conversationId }: CommitRequest,
+): Promise<void> {
+  const named = added.map(({ accountId }) => accountId);
+  const noted =
+    form === 'founding'
+      ? conversation.members.map(({ accountId }) => accountId)
+      : named.filter((id) => !isMember(conversation, id));
+  return noteConversation(database, noted, conversationId);
 }
 
 /** Whose devices must be looked up: those named, the committer's, and every member's for a founding. */
@@ -130,23 +147,28 @@ async function decide(queries: Queryable, one: Case): Promise<Answer> {
     const { generation, epoch } = conversation;
     return { outcome: 'epoch-conflict', generation, epoch };
   }
-  const committer = { accountId: caller.accountId, deviceId: caller.deviceId };
-  const { form, added, removed } = request;
-  const hasWelcome = (request.welcome ?? '') !== '';
-  const change = { form, added, removed, committer, hasWelcome };
-  const check = checkRoster(conversation, change, one.accounts);
-  if (!check.allowed) return { outcome: 'roster-refused', reason: check.reason };
+  const checked = check(conversation, one);
+  if (!checked.allowed) return { outcome: 'roster-refused', reason: checked.reason };
   const limited = await spendCommit(queries, one, conversation);
   if (limited !== undefined) return limited;
   return storeCommit(queries, {
     conversation,
-    committer,
+    committer: committerOf(caller),
     request,
-    roster: check.roster,
+    roster: checked.roster,
     sequence: locked.next_sequence,
     oldestOpenEpoch: locked.oldest_open_epoch,
     acceptedAt: one.acceptedAt,
   });
+}
+
+const committerOf = ({ accountId, deviceId }: DeviceCaller) => ({ accountId, deviceId });
+
+function check(conversation: StoredConversation, one: Case): RosterCheck {
+  const { form, added, removed, welcome = '' } = one.request;
+  const committer = committerOf(one.caller);
+  const change = { form, added, removed, committer, hasWelcome: welcome !== '' };
+  return checkRoster(conversation, change, one.accounts);
 }
 
 /** The compare of the compare-and-set (C5); a founding commit begins the next generation, or the first. */

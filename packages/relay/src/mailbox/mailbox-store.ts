@@ -2,7 +2,7 @@
 // migrations/0002-hot-path.sql), and ends what has expired.
 
 import { createBatcher, type Database, retryConflicts } from '@siegel/database';
-import { type AccountId, bucketCount, bucketOf, type DeviceId } from '@siegel/protocol/ids';
+import { type AccountId, bucketOf, type DeviceId } from '@siegel/protocol/ids';
 import { limits } from '@siegel/protocol/limits';
 import type { DeviceAddress } from '@siegel/protocol/relay';
 
@@ -34,14 +34,15 @@ export type MailboxStore = {
   /** Items up to and including the position are gone for good when it resolves. */
   readonly acknowledge: (acknowledgement: Acknowledgement) => Promise<void>;
   readonly removeMailboxes: (accountId: AccountId, deviceIds: readonly DeviceId[]) => Promise<void>;
-  /** Ends what has expired in one bucket: mailbox items, and the memory of client ids. */
+  /** Ends what has expired in one bucket: mailbox items, the memory of client ids, counters of past days. */
   readonly sweep: (bucket: number) => Promise<number>;
   /** Resolves when nothing is under way. */
   readonly close: () => Promise<void>;
 };
 
 const readBytesMax = 1024 * 1024;
-const retentionMs = limits.mailboxRetentionDays * 86_400_000;
+const dayMs = 86_400_000;
+const retentionMs = limits.mailboxRetentionDays * dayMs;
 
 const readStatement = `
   SELECT * FROM read_mailboxes($1::int[], $2::uuid[], $3::smallint[], $4::bigint[], $5::int[], $6::bigint,
@@ -59,7 +60,11 @@ const factsStatement = `
         AND expires_at > $4) AS packages`;
 const removeStatement = 'SELECT remove_mailboxes($1::int, $2::uuid, $3::smallint[])';
 const sweepItems = 'DELETE FROM mailbox_items WHERE bucket = $1 AND expires_at <= $2';
-const sweepLog = 'DELETE FROM log WHERE bucket = $1 AND accepted_at <= $2 AND copied';
+/** What lives seconds is forgotten sooner: nobody sends it again a day later. */
+const sweepLog = `
+  DELETE FROM log WHERE bucket = $1 AND copied
+    AND (accepted_at <= $2 OR (expires_at <= $3 AND expires_at - accepted_at <= $4))`;
+const sweepQuotas = 'DELETE FROM quotas WHERE bucket = $1 AND window_start <= $2';
 
 type ReadRow = { o_reader: number; o_position: number; o_sequence: number; o_item: string };
 
@@ -146,8 +151,11 @@ export function createMailboxStore(ports: {
       );
     },
     sweep: async (bucket) => {
-      const items = await database.query(sweepItems, [bucket % bucketCount, now()]);
-      const log = await database.query(sweepLog, [bucket % bucketCount, now() - retentionMs]);
+      const items = await database.query(sweepItems, [bucket, now()]);
+      const logTimes = [now() - retentionMs, now() - dayMs, limits.typingSecondsMax * 1000];
+      const log = await database.query(sweepLog, [bucket, ...logTimes]);
+      // No window is longer than a day.
+      await database.query(sweepQuotas, [bucket, now() - 2 * dayMs]);
       return items.count + log.count;
     },
     close: async () => {
