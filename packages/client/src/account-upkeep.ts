@@ -1,11 +1,11 @@
 // What an open account does beside messages: key packages, certificate, own device list, the conversation of its devices.
 
-import { unsafeReadLeafCertificate } from '@siegel/crypto';
-import { renewOwnCertificate, resumeDeviceList } from './device-list.ts';
+import { resumeDeviceList } from './device-list.ts';
 import type { EngineContext } from './engine-context.ts';
 import { engineLimits } from './engine-limits.ts';
 import type { Cancel } from './environment.ts';
 import { keepKeyPackages, renewLastResort } from './key-packages.ts';
+import { renewCertificates } from './own-certificates.ts';
 import { openOwnConversation } from './own-devices.ts';
 import type { MailboxEvent } from './relay-connection.ts';
 
@@ -16,10 +16,7 @@ export type Upkeep = {
   stop(): void;
 };
 
-export function createUpkeep(
-  context: EngineContext,
-  renewed: (identity: EngineContext['identity']) => void,
-): Upkeep {
+export function createUpkeep(context: EngineContext): Upkeep {
   let cancel: Cancel | undefined;
   /** One duty after the other; a failed one is reported and done at the next round. */
   const duty = (run: () => Promise<unknown>) => {
@@ -29,7 +26,7 @@ export function createUpkeep(
   };
   const round = () => {
     cancel = context.environment.schedule(round, engineLimits.upkeepMs);
-    duty(() => renewCertificate(context, renewed));
+    duty(() => renewCertificates(context));
     duty(() => resumeDeviceList(context, context.identity));
     duty(() => keepKeyPackages(context, context.identity));
     duty(() => openOwnConversation(context));
@@ -47,15 +44,4 @@ export function createUpkeep(
     lastResortUsed: () => duty(() => renewLastResort(context, context.identity)),
     stop: () => cancel?.(),
   };
-}
-
-async function renewCertificate(
-  context: EngineContext,
-  renewed: (identity: EngineContext['identity']) => void,
-): Promise<void> {
-  const certificate = unsafeReadLeafCertificate(context.identity.certificate);
-  const leftMs = (certificate?.exp ?? 0) * 1000 - context.environment.now();
-  if (leftMs > engineLimits.certificateRenewalMs) return;
-  const identity = await renewOwnCertificate(context, context.identity);
-  if (identity !== undefined) renewed(identity);
 }

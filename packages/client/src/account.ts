@@ -24,7 +24,6 @@ import {
   toConversation,
   toStoredMessage,
 } from './account-views.ts';
-import { createBoundedMap } from './bounded-map.ts';
 import { type LookUp, lookUp, setBlocked, toContact } from './contact-book.ts';
 import { runWorker } from './conversation-worker.ts';
 import { readContact } from './conversations/draft.ts';
@@ -66,6 +65,8 @@ export type AccountOptions<Transaction = unknown> = Environment & {
 };
 
 export type AccountEvent = MailboxEvent | { readonly type: 'lost'; readonly error: unknown };
+
+export type { LookUp } from './contact-book.ts';
 
 /** An open account. It sends and receives by itself until it is closed. */
 export interface Account<Transaction = unknown> extends AsyncDisposable {
@@ -136,6 +137,8 @@ export async function openAccount<Transaction>(
     onItems: (items) => takeItems(context, items),
     onEvent(event) {
       if (event.type === 'online') encourageAll(context);
+      // Revoked, or replaced by another engine: nothing is written any more, what is stored stays readable.
+      if (event.type === 'ended') engines.stop();
       upkeep.onEvent(event);
       options.onEvent?.(event);
     },
@@ -178,12 +181,14 @@ function startEngine<Transaction>(
     get identity() {
       return identity;
     },
+    renewed(next) {
+      identity = next;
+    },
     operatorKeys: known.operatorKeys,
     sessions: createSessionCache(store, engine),
     lanes: createLanes(),
     queues: createOutboxQueues(now, (key) => workers.wake(key)),
     repairs: createRepairNeeds(),
-    templates: createBoundedMap(engineLimits.templatesInMemory),
     wake: (key) => workers.wake(key),
     lastResortUsed: () => upkeep.lastResortUsed(),
     lost(error) {
@@ -194,9 +199,7 @@ function startEngine<Transaction>(
     closing: closing.signal,
     nextOrder: createOrders(now),
   };
-  const upkeep = createUpkeep(context, (renewed) => {
-    identity = renewed;
-  });
+  const upkeep = createUpkeep(context);
   const stop = () => closing.abort(new SiegelError('state-conflict', 'the account was closed'));
   return { context, workers, upkeep, stop };
 }

@@ -1,7 +1,6 @@
 // The worker of one conversation: stage by stage, what must come first comes first. Failures that may pass are tried again
 // with back-off; nothing is given up but by the rules of the stages.
 
-import { SiegelError } from '@siegel/protocol/errors';
 import type { ConversationId } from '@siegel/protocol/ids';
 import { backOffMs } from './connection/back-off.ts';
 import { foundNextGeneration } from './conversations/found-generation.ts';
@@ -58,7 +57,6 @@ export async function runWorker(context: EngineContext, key: string): Promise<nu
     const retryMs = backOffMs(engineLimits.retry, condition.attempts, context.environment.random());
     condition.attempts += 1;
     condition.notBefore = context.environment.now() + retryMs;
-    if (error instanceof SiegelError && error.code === 'state-conflict') context.lost(error);
     comeBack(turn, retryMs);
   }
   return turn.againInMs;

@@ -1,8 +1,8 @@
 // What every part of the engine works with, and the one way in which it changes anything: a step, stored whole or not at all.
 
 import type { Session } from '@siegel/crypto';
+import { SiegelError } from '@siegel/protocol/errors';
 import type { ConversationId } from '@siegel/protocol/ids';
-import type { TemplateRecord } from '@siegel/protocol/relay';
 import type {
   AccountHandler,
   ConversationNotice,
@@ -19,6 +19,8 @@ import type { Collection, StoreWrite } from './store.ts';
 
 export type EngineContext = DeviceContext & {
   readonly identity: Identity;
+  /** A renewed certificate, once it is stored. */
+  readonly renewed: (identity: Identity) => void;
   readonly handler: AccountHandler;
   /** the operator's public keys, base64url */
   readonly operatorKeys: readonly string[];
@@ -26,11 +28,6 @@ export type EngineContext = DeviceContext & {
   readonly lanes: Lanes;
   readonly queues: OutboxQueues;
   readonly repairs: RepairNeeds;
-  /** immutable objects, by hash */
-  readonly templates: {
-    get(hash: string): TemplateRecord | undefined;
-    set(hash: string, template: TemplateRecord): void;
-  };
   /** Wakes the worker of a conversation (or of a target that has none yet). */
   readonly wake: (key: string) => void;
   /** Somebody else writes this store: the engine stops. */
@@ -95,6 +92,7 @@ export async function storeStep(context: EngineContext, step: Step): Promise<voi
     });
   } catch (error) {
     for (const held of step.sessions) context.sessions.forget(held.conversationId);
+    if (error instanceof SiegelError && error.code === 'state-conflict') context.lost(error);
     throw error;
   }
   for (const held of step.sessions) context.sessions.remember(held);

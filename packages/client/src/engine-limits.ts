@@ -8,7 +8,6 @@ const day = 24 * hour;
 export const engineLimits = {
   conversationsInParallel: { person: 4, business: 16 },
   sessionsInMemory: 1024,
-  templatesInMemory: 256,
   upkeepMs: 6 * hour,
   /** A certificate is renewed when it lives no longer than this. */
   certificateRenewalMs: 30 * day,
@@ -28,12 +27,16 @@ export const engineLimits = {
   refreshMessages: 200,
   /** Pause between founding a generation and founding another one in the same conversation. */
   nextGenerationMs: minute,
+  /** Pause when a generation could not be founded because nobody could be reached. */
+  unreachableMs: hour,
   parkedPerConversation: 1000,
   parkedMs: 30 * day,
   /** When a sender is asked again for what could not be opened; after the last one the chat says so. */
   resendRequestMs: [0, 30 * second, 10 * minute, 6 * hour],
   resendRequestsShown: 2,
   resendsPerMessage: 5,
+  /** A content sent again must fit into a control message (body.ts of the contract). */
+  resendBytesMax: 60 * 1024,
   resendKeptMs: 30 * day,
   receiptDelayMs: 250,
   receiptsPerMessage: 500,

@@ -77,6 +77,7 @@ export async function answerResendRequest(
     if (own.conversationId !== item.conversationId || own.messageOrder === undefined) continue;
     const message = await readMessage(context, item.conversationId, own.messageOrder);
     if (message?.frankingKey === undefined) continue;
+    if (message.content.length > engineLimits.resendBytesMax) continue;
     const resent = message.resent ?? 0;
     const isOld = now - message.at > engineLimits.resendKeptMs;
     if (isOld || resent >= engineLimits.resendsPerMessage) continue;

@@ -9,6 +9,7 @@ import { claimKeyPackages, type MemberKeys } from '@siegel/protocol/relay';
 import type { EngineContext } from '../engine-context.ts';
 import { engineLimits } from '../engine-limits.ts';
 import { freshId } from '../fresh-id.ts';
+import { failMessage, readOutbox } from '../outbox.ts';
 import { askRelay, createAuthorizer, kindsOf, learnDeviceList } from './contacts.ts';
 import { change, contactOf, type Draft, openDraft, storeDraft } from './draft.ts';
 import { proposeCommit } from './pending-commit.ts';
@@ -114,21 +115,39 @@ export async function foundNextGeneration(
           generation,
           members: answer.members,
         });
-        if (result === 'proposed') return 'progress';
-        throw new SiegelError('relay-refused', `next generation: ${result}`);
+        if (result === 'refused') throw new SiegelError('seal-refused', 'next generation');
+        if (result === 'no-device') await giveUpQueue(context, draft);
+        return 'progress';
       }
       case 'epoch-conflict':
         throw new SiegelError('overloaded', 'another generation is being founded');
       case 'not-member':
         return leave(context, draft);
       case 'undeliverable':
-        throw new SiegelError('relay-refused', 'next generation: undeliverable');
+        await giveUpQueue(context, draft);
+        return 'progress';
       case 'rate-limited':
         condition.notBefore = now() + answer.retryAfterSeconds * 1000;
         comeBack(turn, answer.retryAfterSeconds * 1000);
         return 'stop';
     }
   });
+}
+
+/** Nobody can be reached: what waits has failed, and the generation is founded when somebody can be. */
+async function giveUpQueue(context: EngineContext, draft: Draft): Promise<void> {
+  const { conversationId } = draft;
+  for (const order of context.queues.all(conversationId)) {
+    const record = await readOutbox(context, order);
+    if (record !== undefined)
+      await failMessage(context, draft, { record, failure: 'undeliverable' });
+  }
+  draft.step.then.push(() => {
+    const notBefore = context.environment.now() + engineLimits.unreachableMs;
+    context.repairs.settle(conversationId);
+    context.repairs.require(conversationId, 'found', notBefore);
+  });
+  await storeDraft(context, draft);
 }
 
 /** The relay says this account is no member: nothing more is sent or repaired here. */

@@ -69,11 +69,13 @@ export async function refreshIfDue(
     const draft = await openDraft(context, conversationId);
     const { record } = draft;
     if (record?.joined !== true || record.left) return 'nothing';
-    if (!isRefreshDue(record, context.environment.now())) return 'nothing';
+    if (record.sentSinceCommit === 0) return 'nothing';
     const session = await context.sessions.load(conversationId, record.generation);
     if (session === undefined) return 'nothing';
     const { generation } = record;
-    const { epoch } = context.engine.sessionInfo(session);
+    const { epoch, own } = context.engine.sessionInfo(session);
+    const isRenewed = own !== undefined && own.certificate !== context.identity.certificate;
+    if (!isRenewed && !isRefreshDue(record, context.environment.now())) return 'nothing';
     const waiting = waitForCommits(context, conversationId, { generation, epoch, turn });
     if (waiting !== undefined) return waiting;
     await proposeMemberCommit(context, draft, { session, remove: [] });

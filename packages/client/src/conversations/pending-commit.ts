@@ -15,6 +15,7 @@ import { type EngineContext, put, remove } from '../engine-context.ts';
 import { engineLimits } from '../engine-limits.ts';
 import { PendingRecord } from '../engine-records.ts';
 import { decodeRecord, encodeRecord } from '../record.ts';
+import { isRefusedForGood } from '../refused-for-good.ts';
 import { change, type Draft, openDraft, storeDraft, tellNotice } from './draft.ts';
 import { comeBack, type StageResult, type Turn } from './turn.ts';
 
@@ -73,7 +74,7 @@ export async function settlePending(
 ): Promise<StageResult> {
   const pending = await readPending(context, conversationId);
   if (pending === undefined) return 'nothing';
-  const answer = await context.connection.call(submitCommit, requestOf(conversationId, pending));
+  const answer = await submit(context, conversationId, pending);
   if (answer.outcome === 'rate-limited') {
     const condition = context.repairs.of(conversationId);
     condition.notBefore = context.environment.now() + answer.retryAfterSeconds * 1000;
@@ -92,6 +93,21 @@ export async function settlePending(
     await storeDraft(context, draft);
   });
   return 'progress';
+}
+
+/** A request that is itself at fault must not stop the conversation: its commit has lost, and another one is made. */
+async function submit(
+  context: EngineContext,
+  conversationId: ConversationId,
+  pending: PendingRecord,
+): Promise<AnswerOf<typeof submitCommit>> {
+  try {
+    return await context.connection.call(submitCommit, requestOf(conversationId, pending));
+  } catch (error) {
+    if (!isRefusedForGood(error)) throw error;
+    context.report(error);
+    return { outcome: 'roster-refused', reason: 'request' };
+  }
 }
 
 const requestOf = (conversationId: ConversationId, pending: PendingRecord) => ({

@@ -10,6 +10,7 @@ import { type EngineContext, put, remove } from '../engine-context.ts';
 import { OutboxRecord } from '../engine-records.ts';
 import { failMessage, hasExpired, readOutbox } from '../outbox.ts';
 import { encodeRecord } from '../record.ts';
+import { isRefusedForGood } from '../refused-for-good.ts';
 import { change, type Draft, openDraft, readConversation, storeDraft } from './draft.ts';
 import { proposeMemberCommit } from './member-commit.ts';
 import { putMessage, readMessage, tellStatus } from './message-store.ts';
@@ -192,11 +193,6 @@ function requestOf(conversationId: ConversationId, record: OutboxRecord) {
     ...(record.blobs === undefined ? {} : { blobs: record.blobs }),
   };
 }
-
-/** The request itself is at fault: repeating it would stop the queue for ever. */
-const isRefusedForGood = (error: unknown): boolean =>
-  error instanceof SiegelError &&
-  ['request-invalid', 'request-too-large', 'forbidden'].includes(error.code);
 
 function accept(
   context: EngineContext,

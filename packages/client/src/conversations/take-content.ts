@@ -14,6 +14,7 @@ import type { DeliveredMessage, TemplateObject } from '@siegel/protocol/relay';
 import type { ReceivedMessage } from '../account-api.ts';
 import { type EngineContext, put } from '../engine-context.ts';
 import { OwedReceipt, ReceivedRecord } from '../engine-records.ts';
+import { takeCertificate } from '../own-certificates.ts';
 import { owedReceiptKey } from '../receipts.ts';
 import { encodeRecord } from '../record.ts';
 import { answerResendRequest } from '../resend.ts';
@@ -172,6 +173,9 @@ async function takeControl(context: EngineContext, draft: Draft, opened: Decoded
       return;
     case 'profile':
       await takeProfile(context, draft, { item: opened.item, profile: body });
+      break;
+    case 'sync':
+      if (await takeCertificate(context, draft, { item: opened.item, body })) return;
       break;
     default:
       break;

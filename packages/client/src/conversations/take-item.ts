@@ -4,8 +4,9 @@
 import { SiegelError } from '@siegel/protocol/errors';
 import type { DeliveredItem } from '@siegel/protocol/relay';
 import type { EngineContext } from '../engine-context.ts';
+import { engineLimits } from '../engine-limits.ts';
 import type { ParkedRecord } from '../engine-records.ts';
-import { type Draft, openDraft, storeDraft } from './draft.ts';
+import { type Draft, openDraft, storeDraft, tellNotice } from './draft.ts';
 import { forgetParked, type Parked, park, readParked } from './parked-items.ts';
 import { takeCommit } from './take-commit.ts';
 import { takeDelivered } from './take-delivered.ts';
@@ -19,8 +20,7 @@ export function takeItem(context: EngineContext, item: DeliveredItem): Promise<v
   return context.lanes.enter(item.conversationId, async () => {
     if (await mustQueue(context, item)) {
       const draft = await openDraft(context, item.conversationId);
-      park(context, draft, { item, state: 'waiting' });
-      await storeDraft(context, draft);
+      await parkOrGiveUp(context, draft, { item, state: 'waiting' });
       return;
     }
     const draft = await openDraft(context, item.conversationId);
@@ -31,9 +31,27 @@ export function takeItem(context: EngineContext, item: DeliveredItem): Promise<v
     }
     // What a refused attempt worked out is dropped with its draft; only what it learnt of accounts is kept.
     const clean = taken.clean ? await openDraft(context, item.conversationId) : draft;
-    park(context, clean, { item, state: taken.outcome });
-    await storeDraft(context, clean);
+    await parkOrGiveUp(context, clean, { item, state: taken.outcome });
   });
+}
+
+/** Parking has a limit: beyond it an item is given up, and the chat says so. */
+async function parkOrGiveUp(
+  context: EngineContext,
+  draft: Draft,
+  parked: { readonly item: DeliveredItem; readonly state: ParkedRecord['state'] },
+): Promise<void> {
+  const { item } = parked;
+  const known = context.queues.parked.has(item.conversationId)
+    ? (await readParked(context, item.conversationId)).length
+    : 0;
+  if (known < engineLimits.parkedPerConversation) park(context, draft, parked);
+  else {
+    const { accountId } = item.sender;
+    const { clientId } = item;
+    tellNotice(context, draft, { notice: 'message-unreadable', accountId, clientId });
+  }
+  await storeDraft(context, draft);
 }
 
 /** Keys of a sender's later message end those of an earlier one, so nothing may overtake what waits. */
