@@ -1,5 +1,5 @@
-// Records of RFC 8188 ("aes128gcm"): a stream in authenticated pieces, each bound to its place, the last one marked.
-// attachment.ts cuts and joins; this file knows one record at a time.
+// Records of RFC 8188 ("aes128gcm"): a stream in authenticated pieces, each bound to its place, the
+// last one marked. attachment.ts cuts and joins; this file knows one record at a time.
 
 import { bufferSource, concatBytes, utf8 } from './bytes.ts';
 
@@ -77,7 +77,10 @@ export async function sealRecord(
   return new Uint8Array(await crypto.subtle.encrypt(how, keys.key, delimited));
 }
 
-/** Undefined when the record is not the one that belongs here. Zeros after the delimiter are padding. */
+/**
+ * Undefined when the record is not the one that belongs here. Zeros after the delimiter are
+ * padding.
+ */
 export async function openRecord(
   keys: RecordKeys,
   { sequence, isLast }: Place,

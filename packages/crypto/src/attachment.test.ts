@@ -173,7 +173,7 @@ describe('attachments', () => {
     }
   });
 
-  it('cut at a record boundary are refused even by somebody who can forge lengths and hash', async () => {
+  it('cut at a record boundary are refused even with forged lengths', async () => {
     const { sealed, descriptor } = await sealWhole(bytesOf(2 * recordPlainBytes));
     const shorter = sealed.subarray(0, 21 + limits.attachmentChunkBytes);
     const forged = { ...descriptor, bytes: recordPlainBytes - 17, sealedBytes: shorter.length };

@@ -1,5 +1,5 @@
-// Media on their way to and from the relay's blobs: padded, sealed in records that can be opened from the middle, named by
-// a descriptor that travels only inside sealed content.
+// Media on their way to and from the relay's blobs: padded, sealed in records that can be opened
+// from the middle, named by a descriptor that travels only inside sealed content.
 
 import { sha256 } from '@noble/hashes/sha2.js';
 import { SiegelError } from '@siegel/protocol/errors';
@@ -17,7 +17,10 @@ import { assert, concatBytes, equalBytes } from './bytes.ts';
 import { paddedLength } from './padding.ts';
 import type { CryptoProvider } from './provider.ts';
 
-/** What a reader needs beside blob id and secret; the fields of an attachment in `@siegel/protocol/content`. */
+/**
+ * What a reader needs beside blob id and secret; the fields of an attachment in
+ * `@siegel/protocol/content`.
+ */
 export type AttachmentDescriptor = {
   /** octets of the plaintext */
   readonly bytes: number;
@@ -35,7 +38,10 @@ const keyBytes = 32;
 const saltBytes = 16;
 const headerBytes = 21;
 
-/** Exactly how long an attachment of `bytes` octets becomes: known before the first octet, for quota and blob. */
+/**
+ * Exactly how long an attachment of `bytes` octets becomes: known before the first octet, for quota
+ * and blob.
+ */
 export function sealedLength(bytes: number): number {
   const padded = paddedLength(bytes);
   return headerBytes + padded + recordOverhead * Math.ceil(padded / recordPlainBytes);
@@ -103,7 +109,10 @@ async function* records(
   }
 }
 
-/** Pieces of exactly `size` octets, the last of at most that. A full piece waits until it is known whether more comes. */
+/**
+ * Pieces of exactly `size` octets, the last of at most that. A full piece waits until it is known
+ * whether more comes.
+ */
 async function* cut(
   source: AsyncIterable<Uint8Array>,
   size: number,
@@ -129,7 +138,10 @@ async function* cut(
 
 const corrupt = (detail: string): SiegelError => new SiegelError('attachment-corrupt', detail);
 
-/** Gives only octets that were authenticated; throws `attachment-corrupt` as soon as anything is not as it was sealed. */
+/**
+ * Gives only octets that were authenticated; throws `attachment-corrupt` as soon as anything is not
+ * as it was sealed.
+ */
 export async function* openAttachment(
   descriptor: AttachmentDescriptor,
   sealed: Chunks,
@@ -194,7 +206,10 @@ async function keysFromHeader(key: Uint8Array, bytes: Uint8Array): Promise<Recor
   return deriveRecordKeys(key, read.header.salt);
 }
 
-/** Where the records of an attachment lie. Refuses a descriptor whose two lengths do not belong together. */
+/**
+ * Where the records of an attachment lie. Refuses a descriptor whose two lengths do not belong
+ * together.
+ */
 function layoutOf({ bytes, sealedBytes }: AttachmentDescriptor) {
   if (bytes < 0 || sealedLength(bytes) !== sealedBytes) throw corrupt('length');
   const total = paddedLength(bytes);
@@ -212,8 +227,9 @@ const withoutPadding = (plaintext: Uint8Array, sequence: number, bytes: number):
 export type ReadSealed = (from: number, to: number) => Promise<Uint8Array>;
 
 /**
- * Plaintext from `start` (included) to `end` (excluded), for seeking and for resuming: each record is authenticated in its
- * place. The hash over the whole is not checked here; `openAttachment` does.
+ * Plaintext from `start` (included) to `end` (excluded), for seeking and for resuming: each record
+ * is authenticated in its place. The hash over the whole is not checked here; `openAttachment`
+ * does.
  */
 export async function* openRange(
   descriptor: AttachmentDescriptor,

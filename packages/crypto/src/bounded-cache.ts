@@ -1,5 +1,5 @@
-// Remembers the newest results of a pure but slow question, such as "is this certificate's signature good?".
-// Forgetting is always safe: the answer is worked out again.
+// Remembers the newest results of a pure but slow question, such as "is this certificate's
+// signature good?". Forgetting is always safe: the answer is worked out again.
 
 export type BoundedCache<Value> = {
   get(key: string): Value | undefined;

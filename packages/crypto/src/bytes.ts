@@ -1,4 +1,5 @@
-// Small operations on octets that every part of this package needs; none of them knows what the octets mean.
+// Small operations on octets that every part of this package needs; none of them knows what the
+// octets mean.
 
 import { base64url } from 'jose';
 

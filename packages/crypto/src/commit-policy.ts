@@ -1,5 +1,6 @@
-// Who may change a roster: the rules of design §3, "Delivery service", as pure functions over data. The engine asks
-// before it adopts a commit, makes one, or enters a group; the relay repeats what of it it can see.
+// Who may change a roster: the rules of design §3, "Delivery service", as pure functions over data.
+// The engine asks before it adopts a commit, makes one, or enters a group; the relay repeats what
+// of it it can see.
 
 import type { AccountId } from '@siegel/protocol/ids';
 import type { ConversationKind, DeviceList } from '@siegel/protocol/relay';
@@ -18,7 +19,10 @@ export type KnownAccount = {
 
 export type CommitContext = {
   readonly kind: ConversationKind;
-  /** Members of the conversation, and those an admin is adding. Whoever is not here may not be a leaf. */
+  /**
+   * Members of the conversation, and those an admin is adding. Whoever is not here may not be a
+   * leaf.
+   */
   readonly accounts: readonly KnownAccount[];
 };
 
@@ -42,17 +46,21 @@ const refuse = (policy: PolicyRefusal): CommitDecision => ({ outcome: 'refused',
 export function decideCommit(delta: RosterDelta, context: CommitContext): CommitDecision {
   for (const leaf of [delta.committer, ...delta.added]) {
     const trouble = troubleWithLeaf(leaf, context);
-    // A joiner may meet a revoked leaf that nobody removed yet: it enters, and removes it before it sends.
+    // A joiner may meet a revoked leaf that nobody removed yet: it enters, and removes it before it
+    // sends.
     const isTolerated =
       trouble === 'device-not-listed' && delta.kind === 'joining' && leaf !== delta.committer;
     if (trouble !== undefined && !isTolerated) return refuse(trouble);
   }
-  // Whoever founds chooses from the conversation's accounts; whoever joins finds what others agreed on.
+  // Whoever founds chooses from the conversation's accounts; whoever joins finds what others agreed
+  // on.
   if (delta.kind === 'founding' || delta.kind === 'joining') return allowed;
   return delta.kind === 'external-commit' ? decideExternal(delta) : decideMember(delta, context);
 }
 
-/** An external commit adds exactly its sender and removes nothing but leaves of the same account. */
+/**
+ * An external commit adds exactly its sender and removes nothing but leaves of the same account.
+ */
 function decideExternal(delta: RosterDelta): CommitDecision {
   const [joiner, ...others] = delta.added;
   if (joiner?.leafIndex !== delta.committer.leafIndex || others.length > 0) {

@@ -1,4 +1,5 @@
-// The list of all devices of an account, signed by its account key: who may be a leaf, and who no longer.
+// The list of all devices of an account, signed by its account key: who may be a leaf, and who no
+// longer.
 
 import { DeviceList, statementTypes } from '@siegel/protocol/relay';
 import type { AccountKey } from './signing-key.ts';
@@ -12,7 +13,10 @@ const deviceList: StatementKind<DeviceList> = {
 export const signDeviceList = (list: DeviceList, accountKey: AccountKey): Promise<string> =>
   signStatement(deviceList, list, accountKey);
 
-/** `minimumVersion` is the newest version already seen: an older list would bring a removed device back. */
+/**
+ * `minimumVersion` is the newest version already seen: an older list would bring a removed device
+ * back.
+ */
 export async function verifyDeviceList(
   jws: string,
   options: { readonly expectedKey?: string; readonly minimumVersion?: number } = {},

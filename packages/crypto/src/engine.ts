@@ -1,15 +1,22 @@
-// The small interface between Siegel and its group encryption. `mls/` fills it with ts-mls; OpenMLS speaks the same
-// wire format and can take its place. A session goes in, a new session comes out; nothing is changed in place.
+// The small interface between Siegel and its group encryption. `mls/` fills it with ts-mls; OpenMLS
+// speaks the same wire format and can take its place. A session goes in, a new session comes out;
+// nothing is changed in place.
 
 import type { ClientId, ConversationId, DeviceId } from '@siegel/protocol/ids';
 import type { DeviceAddress, EnvelopeHeader } from '@siegel/protocol/relay';
 import type { CommitDecision, PolicyRefusal } from './commit-policy.ts';
 import type { SigningKey } from './signing-key.ts';
 
-/** Who this device is inside a group: its certificate (JWS, signed by the account key) and the key the certificate names. */
+/**
+ * Who this device is inside a group: its certificate (JWS, signed by the account key) and the key
+ * the certificate names.
+ */
 export type DeviceIdentity = { readonly certificate: string; readonly leafKey: SigningKey };
 
-/** A conversation id is not an MLS group id: a conversation has numbered generations, each a group of its own. */
+/**
+ * A conversation id is not an MLS group id: a conversation has numbered generations, each a group
+ * of its own.
+ */
 export type GroupContext = {
   readonly conversationId: ConversationId;
   readonly generation: number;
@@ -28,8 +35,9 @@ export type Member = DeviceAddress & {
 };
 
 /**
- * What a commit does to the roster, found by comparing the ratchet trees before and after it. `joining` is what somebody
- * who enters an existing group sees: everybody there is `added`, and `committer` is the joiner itself.
+ * What a commit does to the roster, found by comparing the ratchet trees before and after it.
+ * `joining` is what somebody who enters an existing group sees: everybody there is `added`, and
+ * `committer` is the joiner itself.
  */
 export type RosterDelta = {
   readonly kind: 'founding' | 'joining' | 'commit' | 'external-commit';
@@ -42,7 +50,9 @@ export type RosterDelta = {
   readonly members: readonly Member[];
 };
 
-/** The caller's policy, usually `decideCommit` with what it knows. Asked before anything is adopted. */
+/**
+ * The caller's policy, usually `decideCommit` with what it knows. Asked before anything is adopted.
+ */
 export type Authorize = (delta: RosterDelta) => CommitDecision | Promise<CommitDecision>;
 
 /** One device's place in one generation of a conversation. Opaque; stored with `encodeSession`. */
@@ -140,7 +150,10 @@ export type Sealed =
       readonly mls: Uint8Array;
       readonly header: EnvelopeHeader;
       readonly epoch: number;
-      /** as sealed inside: with it the sender proves later that a content sent again is the one committed to here */
+      /**
+       * as sealed inside: with it the sender proves later that a content sent again is the one
+       * committed to here
+       */
       readonly frankingKey: Uint8Array;
     }
   | Refused<'certificate-expired' | 'removed' | 'header-inconsistent' | 'wrong-conversation'>;
@@ -175,7 +188,10 @@ export type Opened =
 
 export type KeyPackageRefusal = 'key-package-invalid' | 'key-package-expired';
 
-/** Two leaves for one device, a certificate nobody signed, or the caller's own policy (`policy` says which rule). */
+/**
+ * Two leaves for one device, a certificate nobody signed, or the caller's own policy (`policy` says
+ * which rule).
+ */
 export type SharedRefusal = 'duplicate-device' | 'certificate-invalid' | 'not-authorized';
 
 export type Refused<Reason extends string> = {
@@ -184,7 +200,10 @@ export type Refused<Reason extends string> = {
   readonly policy?: PolicyRefusal;
 };
 
-/** `now` is always in milliseconds since 1970. Expected refusals are outcomes; a throw is a failure or a bug. */
+/**
+ * `now` is always in milliseconds since 1970. Expected refusals are outcomes; a throw is a failure
+ * or a bug.
+ */
 export type Engine = {
   newKeyPackage(request: {
     readonly identity: DeviceIdentity;
@@ -217,7 +236,10 @@ export type Engine = {
     readonly groupInfo: Uint8Array;
     readonly identity: DeviceIdentity;
     readonly clientId: ClientId;
-    /** an own old leaf to remove; without it this very device's, if it has one (RFC 9420 §12.4.3.2 allows one) */
+    /**
+     * an own old leaf to remove; without it this very device's, if it has one (RFC 9420 §12.4.3.2
+     * allows one)
+     */
     readonly replaces?: DeviceId;
     readonly authorize: Authorize;
     readonly now: number;

@@ -1,4 +1,5 @@
-// A report shows content, key, commitment and the relay's tag: all four must belong together, months later too.
+// A report shows content, key, commitment and the relay's tag: all four must belong together,
+// months later too.
 
 import { AccountId, ClientId, ConversationId, DeviceId } from '@siegel/protocol/ids';
 import { describe, expect, it } from 'vitest';

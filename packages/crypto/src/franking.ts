@@ -1,5 +1,5 @@
-// Message franking: the sender commits to the content with a key sealed inside it. Whoever opened the message can show
-// content and key, and nobody can show other content for the same commitment.
+// Message franking: the sender commits to the content with a key sealed inside it. Whoever opened
+// the message can show content and key, and nobody can show other content for the same commitment.
 
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -9,7 +9,10 @@ import { type Tagged, type TagKey, verifyRelayTag } from './relay-tag.ts';
 
 export const frankingKeyBytes = 32;
 
-/** HMAC-SHA-256 (RFC 2104) over the content; SHA-256 being collision resistant, it binds content and key. */
+/**
+ * HMAC-SHA-256 (RFC 2104) over the content; SHA-256 being collision resistant, it binds content and
+ * key.
+ */
 export const makeCommitment = (content: Uint8Array, frankingKey: Uint8Array): string =>
   toBase64Url(hmac(sha256, frankingKey, content));
 
@@ -43,7 +46,10 @@ export type ReportOutcome =
   | { readonly outcome: 'commitment-mismatch' }
   | { readonly outcome: 'tag-invalid' };
 
-/** The relay's check: this content was committed to, and this very commitment was once delivered by us. */
+/**
+ * The relay's check: this content was committed to, and this very commitment was once delivered by
+ * us.
+ */
 export function verifyReport(report: Report, keys: readonly TagKey[]): ReportOutcome {
   if (!verifyRelayTag(report.tagged, report.tag, keys)) return { outcome: 'tag-invalid' };
   return verifyCommitment(report.content, report.frankingKey, report.tagged.commitment)

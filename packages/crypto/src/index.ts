@@ -1,5 +1,5 @@
-// Entry point of the only package that turns content into ciphertext and back. Platform free: Node's own provider is in
-// './node', and what a relay may import is in './verify'.
+// Entry point of the only package that turns content into ciphertext and back. Platform free:
+// Node's own provider is in './node', and what a relay may import is in './verify'.
 
 export {
   type AttachmentDescriptor,

@@ -1,5 +1,5 @@
-// Looks at a published key package without being able to use it (RFC 9420 §10.1): the relay does so before it stores one,
-// a committer before it adds one.
+// Looks at a published key package without being able to use it (RFC 9420 §10.1): the relay does so
+// before it stores one, a committer before it adds one.
 
 import { sha256 } from '@noble/hashes/sha2.js';
 import { limits } from '@siegel/protocol/limits';
@@ -43,7 +43,9 @@ export type KeyPackageInspection =
 export const clockSkewSeconds = 24 * 3600;
 const daySeconds = 86_400;
 
-/** `now` in milliseconds. `lifetimeDaysMax` refuses packages that would live longer than they may. */
+/**
+ * `now` in milliseconds. `lifetimeDaysMax` refuses packages that would live longer than they may.
+ */
 export async function inspectKeyPackage(
   bytes: Uint8Array,
   { now, lifetimeDaysMax = 90 }: { readonly now: number; readonly lifetimeDaysMax?: number },
@@ -72,7 +74,10 @@ export async function inspectKeyPackage(
   };
 }
 
-/** MLSMessage of version mls10 and wire format mls_key_package (RFC 9420 §6), nothing before or after. */
+/**
+ * MLSMessage of version mls10 and wire format mls_key_package (RFC 9420 §6), nothing before or
+ * after.
+ */
 const wireHeader = Uint8Array.of(0, 1, 0, 5);
 
 export function parseKeyPackage(bytes: Uint8Array): KeyPackage | undefined {

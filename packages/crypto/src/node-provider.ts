@@ -1,5 +1,6 @@
-// The provider of servers: hash, KDF, AEAD and Ed25519 over node:crypto with cached keys, HPKE left to @hpke/core.
-// WebCrypto imports a key on every call in Node 20, which makes it six to ten times slower.
+// The provider of servers: hash, KDF, AEAD and Ed25519 over node:crypto with cached keys, HPKE left
+// to @hpke/core. WebCrypto imports a key on every call in Node 20, which makes it six to ten times
+// slower.
 
 import {
   createCipheriv,
@@ -46,7 +47,10 @@ const hmac = (key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array => {
   return bytesOf(mac.digest());
 };
 
-/** HKDF (RFC 5869). One block covers all that MLS asks for in this suite; longer outputs go the base way. */
+/**
+ * HKDF (RFC 5869). One block covers all that MLS asks for in this suite; longer outputs go the base
+ * way.
+ */
 const kdf = (base: CiphersuiteImpl): CiphersuiteImpl['kdf'] => ({
   size: 32,
   extract: async (salt, ikm) => hmac(salt.length > 0 ? salt : zeroSalt, ikm),
@@ -76,7 +80,8 @@ function signature(): CiphersuiteImpl['signature'] {
     cache.set(id, key);
     return key;
   };
-  // JWK *import* is 14 times faster than PKCS#8 here and safe. What hangs Node 20 is JWK *export* of a generated key.
+  // JWK *import* is 14 times faster than PKCS#8 here and safe. What hangs Node 20 is JWK *export*
+  // of a generated key.
   const privateKey = (seed: Uint8Array) =>
     cached(privateKeys, seed.subarray(-32), (d) =>
       createPrivateKey({ key: { kty: 'OKP', crv: 'Ed25519', d, x: zeroPublic }, format: 'jwk' }),

@@ -1,5 +1,5 @@
-// What the operator signs: a number belongs to an account key, a number belongs to a certified business.
-// It never signs devices, so it cannot add one (design §3).
+// What the operator signs: a number belongs to an account key, a number belongs to a certified
+// business. It never signs devices, so it cannot add one (design §3).
 
 import { BusinessCertificate, NumberStatement, statementTypes } from '@siegel/protocol/relay';
 import type { SigningKey } from './signing-key.ts';

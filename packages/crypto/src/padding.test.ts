@@ -24,7 +24,7 @@ describe('Padmé', () => {
     );
   });
 
-  it('never shortens, costs at most 12 percent, and gives the same answer to its own answer', () => {
+  it('never shortens, costs at most 12 percent, and leaves its own answer alone', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 40 }), (length) => {
         const padded = paddedLength(length);

@@ -1,11 +1,12 @@
-// Padmé padding (PURBs, PoPETs 2019/4 §4): hides a length in O(log log n) bits at no more than 12 % overhead.
-// Content passes here just before it is sealed, attachments before they are cut into records.
+// Padmé padding (PURBs, PoPETs 2019/4 §4): hides a length in O(log log n) bits at no more than 12 %
+// overhead. Content passes here just before it is sealed, attachments before they are cut into
+// records.
 
 import { limits } from '@siegel/protocol/limits';
 
 /**
- * The padded length for `length` octets, at least `limits.paddedBytesMin`. As in the paper: with E = ⌊log₂ L⌋ and
- * S = ⌊log₂ E⌋ + 1, the length is rounded up until its lowest E − S bits are zero.
+ * The padded length for `length` octets, at least `limits.paddedBytesMin`. As in the paper: with E
+ * = ⌊log₂ L⌋ and S = ⌊log₂ E⌋ + 1, the length is rounded up until its lowest E − S bits are zero.
  */
 export function paddedLength(length: number): number {
   const wanted = Math.max(length, limits.paddedBytesMin);
@@ -29,7 +30,9 @@ export function padFrame(frame: Uint8Array): Uint8Array {
   return padded;
 }
 
-/** Undoes `padFrame`; undefined unless the padding is exactly what `padFrame` would have written. */
+/**
+ * Undoes `padFrame`; undefined unless the padding is exactly what `padFrame` would have written.
+ */
 export function unpadFrame(padded: Uint8Array): Uint8Array | undefined {
   if (padded.length < lengthBytes) return undefined;
   const length = new DataView(padded.buffer, padded.byteOffset).getUint32(0);

@@ -1,5 +1,5 @@
-// The plaintext inside MLS: franking key and content as deterministic CBOR, padded to a Padmé length. Written just before
-// sealing, read just after opening.
+// The plaintext inside MLS: franking key and content as deterministic CBOR, padded to a Padmé
+// length. Written just before sealing, read just after opening.
 
 import { decode, encode, rfc8949EncodeOptions } from 'cborg';
 import { equalBytes } from './bytes.ts';
@@ -15,7 +15,10 @@ const encodeFrame = ({ frankingKey, content }: SealedFrame): Uint8Array =>
 
 export const writeSealedFrame = (frame: SealedFrame): Uint8Array => padFrame(encodeFrame(frame));
 
-/** Undefined for anything `writeSealedFrame` would not have written (RFC 8949 §4.2 leaves one spelling). */
+/**
+ * Undefined for anything `writeSealedFrame` would not have written (RFC 8949 §4.2 leaves one
+ * spelling).
+ */
 export function readSealedFrame(plaintext: Uint8Array): SealedFrame | undefined {
   const bytes = unpadFrame(plaintext);
   if (bytes === undefined) return undefined;

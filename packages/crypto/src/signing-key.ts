@@ -1,4 +1,5 @@
-// Ed25519 keys as they are kept: an account key, a leaf key, the operator's key. They sign statements and MLS messages.
+// Ed25519 keys as they are kept: an account key, a leaf key, the operator's key. They sign
+// statements and MLS messages.
 
 import { SiegelError } from '@siegel/protocol/errors';
 import { bufferSource, concatBytes } from './bytes.ts';
@@ -14,7 +15,9 @@ const pkcs8Prefix = Uint8Array.from([
   0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ]);
 
-/** A fresh key. Exported as DER, never as JWK: the latter can hang Node 20 right after generation. */
+/**
+ * A fresh key. Exported as DER, never as JWK: the latter can hang Node 20 right after generation.
+ */
 export async function createSigningKey(): Promise<SigningKey> {
   const pair = await crypto.subtle.generateKey('Ed25519', true, ['sign', 'verify']);
   const { privateKey, publicKey } = pair;
@@ -31,7 +34,10 @@ export const createAccountKey = (): Promise<AccountKey> => createSigningKey();
 export const exportSigningKey = (key: SigningKey): Uint8Array =>
   concatBytes(Uint8Array.of(1), key.seed, key.publicKey);
 
-/** Throws `state-corrupt` when the octets are no key, or when seed and public key do not belong together. */
+/**
+ * Throws `state-corrupt` when the octets are no key, or when seed and public key do not belong
+ * together.
+ */
 export async function importSigningKey(bytes: Uint8Array): Promise<SigningKey> {
   if (bytes.length !== 65 || bytes[0] !== 1) throw new SiegelError('state-corrupt', 'signing key');
   const key = { seed: bytes.slice(1, 33), publicKey: bytes.slice(33) };

@@ -1,5 +1,6 @@
-// Signed statements: compact JWS (RFC 7515) with EdDSA (RFC 8037), one `typ` per kind, a size limit and a schema.
-// Account keys sign device lists and leaf certificates; the operator signs numbers, businesses and template approvals.
+// Signed statements: compact JWS (RFC 7515) with EdDSA (RFC 8037), one `typ` per kind, a size limit
+// and a schema. Account keys sign device lists and leaf certificates; the operator signs numbers,
+// businesses and template approvals.
 
 import { limits } from '@siegel/protocol/limits';
 import { type StatementType, statementTypes } from '@siegel/protocol/relay';
@@ -26,7 +27,10 @@ const algorithm = 'EdDSA';
 const bytesMax = (type: StatementType): number =>
   type === statementTypes.template ? limits.templateBytesMax * 2 : limits.jwsBytesMax;
 
-/** Signs octets as they are. `kid` is the public key itself, so that a reader knows which of several to try. */
+/**
+ * Signs octets as they are. `kid` is the public key itself, so that a reader knows which of several
+ * to try.
+ */
 export async function signBytes(
   type: StatementType,
   payload: Uint8Array,
@@ -46,7 +50,10 @@ type Schema<Body> = {
 /** A kind of statement: its `typ` and its schema. */
 export type StatementKind<Body> = { readonly type: StatementType; readonly schema: Schema<Body> };
 
-/** Signs a statement after checking it against its own schema: a wrong one is the caller's bug, and throws. */
+/**
+ * Signs a statement after checking it against its own schema: a wrong one is the caller's bug, and
+ * throws.
+ */
 export const signStatement = async <Body>(
   kind: StatementKind<Body>,
   body: Body,
@@ -57,7 +64,10 @@ export type VerifiedBytes =
   | { readonly outcome: 'valid'; readonly payload: Uint8Array; readonly key: string }
   | { readonly outcome: Exclude<StatementRefusal, 'expired' | 'version-too-old'> };
 
-/** Checks size, type, algorithm, key and signature, in this order. `keys` are the base64url public keys one may believe. */
+/**
+ * Checks size, type, algorithm, key and signature, in this order. `keys` are the base64url public
+ * keys one may believe.
+ */
 export async function verifyBytes(
   type: StatementType,
   jws: string,
@@ -113,7 +123,9 @@ export function unsafeReadStatement<Body>(
   return parts?.header.typ === kind.type ? readBody(kind.schema, parts.payload) : undefined;
 }
 
-/** A statement that carries the account key which signed it: that key, or nobody, may have done so. */
+/**
+ * A statement that carries the account key which signed it: that key, or nobody, may have done so.
+ */
 export async function verifySelfSigned<Body extends { key: string }>(
   kind: StatementKind<Body>,
   jws: string,
@@ -133,7 +145,10 @@ export async function verifySelfSigned<Body extends { key: string }>(
   return { outcome: 'valid', statement };
 }
 
-/** The keys of an issuer that the reader has pinned, and the time in seconds, which ends statements with an `exp`. */
+/**
+ * The keys of an issuer that the reader has pinned, and the time in seconds, which ends statements
+ * with an `exp`.
+ */
 export type IssuerTrust = { readonly issuerKeys: readonly string[]; readonly now: number };
 
 export async function verifyIssued<Body extends { exp?: number }>(

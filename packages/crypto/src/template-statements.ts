@@ -1,5 +1,5 @@
-// A template is signed by the business over its canonical octets (RFC 8785) and approved by the operator by their hash.
-// The person's device checks both before it renders (design §4).
+// A template is signed by the business over its canonical octets (RFC 8785) and approved by the
+// operator by their hash. The person's device checks both before it renders (design §4).
 
 import { sha256 } from '@noble/hashes/sha2.js';
 import {
@@ -39,7 +39,10 @@ export type VerifiedTemplate =
     }
   | { readonly outcome: StatementRefusal };
 
-/** Refuses a payload that is not its own canonical form: two spellings would be two hashes for one template. */
+/**
+ * Refuses a payload that is not its own canonical form: two spellings would be two hashes for one
+ * template.
+ */
 export async function verifyTemplate(
   jws: string,
   trust: { readonly expectedKey: string },

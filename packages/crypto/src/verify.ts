@@ -1,5 +1,6 @@
-// Entry point for whoever must not be able to read: signatures, the operator's own statements, key packages from the
-// outside, relay tags and reports. Nothing below this file opens or seals content; a tool checks it.
+// Entry point for whoever must not be able to read: signatures, the operator's own statements, key
+// packages from the outside, relay tags and reports. Nothing below this file opens or seals
+// content; a tool checks it.
 
 export { signDeviceList, verifyDeviceList } from './device-list.ts';
 export {

@@ -1,4 +1,5 @@
-// The engine's suites on a server: over node:crypto, and over the browser's provider as Node runs it.
+// The engine's suites on a server: over node:crypto, and over the browser's provider as Node runs
+// it.
 
 import { browserProvider } from '../src/index.ts';
 import { nodeProvider } from '../src/node.ts';

@@ -1,4 +1,5 @@
-// What changes of a group promise: removal, healing, joining, races between committers, and refusals that harm nothing.
+// What changes of a group promise: removal, healing, joining, races between committers, and
+// refusals that harm nothing.
 
 import { emptyPskIndex, processMessage } from 'ts-mls';
 import { validateRatchetTree } from 'ts-mls/clientState.js';
@@ -54,7 +55,7 @@ export function groupsSuite(name: string, makeProvider: () => Promise<CryptoProv
       await town.expectAgreement(group);
     });
 
-    it('are not founded with a package that is out of its lifetime, broken, or of a device not listed', async () => {
+    it('are not founded with a late or broken package, or a device not listed', async () => {
       const groupContext = town.newGroupContext();
       const { engine, identity } = town.device(alice);
       const found = (keyPackage: Uint8Array, now = town.now) =>
@@ -79,7 +80,7 @@ export function groupsSuite(name: string, makeProvider: () => Promise<CryptoProv
       });
     });
 
-    it('take a second device in by its own external commit while everybody else is away', async () => {
+    it('take a second device in by its own commit while all others are away', async () => {
       const { group, person, gateway } = await pair();
       await town.seal(group, person, 'before');
       const second = await town.join(group, town.device(alice, 2));
@@ -88,7 +89,7 @@ export function groupsSuite(name: string, makeProvider: () => Promise<CryptoProv
       expect(town.infoOf(gateway).members).toHaveLength(3);
     });
 
-    it('let a restored device replace its old leaf, and the old device learns that it is out', async () => {
+    it('let a restored device replace its old leaf, and the old one learns it', async () => {
       const { group, gateway } = await pair();
       const old = await town.join(group, town.device(alice, 2));
       const restored = await town.newDevice(old.engine, alice, { id: 3 });
@@ -252,7 +253,7 @@ export function groupsSuite(name: string, makeProvider: () => Promise<CryptoProv
       expect(town.infoOf(person).epoch).toBe(3);
     });
 
-    it('open what was sealed in the epoch that a commit of the reader has just closed', async () => {
+    it('open what was sealed in the epoch the reader has just closed', async () => {
       const { group, person, gateway } = await pair();
       const crossing = await town.seal(group, person, 'crossing');
       await town.commit(group, gateway);
@@ -281,7 +282,7 @@ export function groupsSuite(name: string, makeProvider: () => Promise<CryptoProv
       await town.expectAgreement(group);
     });
 
-    it('let anybody remove a leaf that is no longer on its account’s list, and no other', async () => {
+    it('let anybody remove a leaf that left its account’s list, and no other', async () => {
       const { group, person, gateway } = await pair();
       const second = await town.join(group, town.device(alice, 2));
       const { leafIndex } = town.memberOf(gateway, second);
@@ -324,7 +325,7 @@ export function groupsSuite(name: string, makeProvider: () => Promise<CryptoProv
       });
     });
 
-    it('refuse a Welcome for somebody else, for another conversation, and a broken one', async () => {
+    it('refuse a Welcome for others, for another conversation, or a broken one', async () => {
       const groupContext = town.newGroupContext();
       const context = town.contextOf([alice, bakery]);
       const authorize = town.authorizeBy(context);
@@ -372,7 +373,8 @@ export function groupsSuite(name: string, makeProvider: () => Promise<CryptoProv
       await town.commit(group, at(1), { remove: [leafIndex] });
       for (const n of [3, 1]) await town.commit(group, at(n));
       await town.add(group, at(1), town.device(alice, 4));
-      // From the other half of the tree: the root forgets the unmerged leaf, the node over Alice's four does not.
+      // From the other half of the tree: the root forgets the unmerged leaf, the node over Alice's
+      // four does not.
       await town.commit(group, town.seatOf(group, town.device(bakery)));
       expect(await complaintOfTsMls(provider, at(1))).toContain('unmerged_leaves');
       await town.join(group, town.device(bakery, 2));
@@ -423,7 +425,10 @@ async function hasPath(
   return inner.contentType === 'commit' && inner.commit.path !== undefined;
 }
 
-/** What the tree check of the pinned ts-mls says; once it is content, our own check and joins can go. */
+/**
+ * What the tree check of the pinned ts-mls says; once it is content, our own check and joins can
+ * go.
+ */
 async function complaintOfTsMls(provider: CryptoProvider, seat: town.Seat): Promise<string> {
   const { clientConfig, groupContext, ratchetTree } = stateOf(seat);
   const { authService, lifetimeConfig } = clientConfig;

@@ -1,4 +1,5 @@
-// Random histories: devices come, go, heal, write and lose races, and whoever is in the group always agrees.
+// Random histories: devices come, go, heal, write and lose races, and whoever is in the group
+// always agrees.
 
 import * as fc from 'fast-check';
 import { beforeAll, describe, it } from 'vitest';

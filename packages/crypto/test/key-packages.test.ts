@@ -1,4 +1,5 @@
-// A key package from the outside, as the relay sees it: whose it is, until when, and whether anything in it is false.
+// A key package from the outside, as the relay sees it: whose it is, until when, and whether
+// anything in it is false.
 
 import { generateKeyPackageWithKey } from 'ts-mls';
 import { describe, expect, it } from 'vitest';
@@ -71,7 +72,7 @@ describe('a key package', () => {
     }
   });
 
-  it('is refused without what our groups need, and with a certificate for another leaf', async () => {
+  it('is refused without what our groups need, or certified for another leaf', async () => {
     expect((await inspectKeyPackage(await forged({}), { now })).outcome).toBe('valid');
     for (const lacking of [{ extensions: [] }, { ciphersuites: [] }, { versions: [] }]) {
       expect(await inspectKeyPackage(await forged(lacking), { now })).toEqual({

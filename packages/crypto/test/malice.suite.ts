@@ -305,7 +305,8 @@ export function maliceSuite(name: string, makeProvider: () => Promise<CryptoProv
       expect(await town.tryJoin(elsewhere, newcomer)).toMatchObject({
         reason: 'wrong-conversation',
       });
-      // A member may sign a GroupInfo with a false external key: nobody can follow who joined by it.
+      // A member may sign a GroupInfo with a false external key: nobody can follow who joined by
+      // it.
       const keySchedule = { ...state.keySchedule, externalSecret: new Uint8Array(32) };
       const trap = { ...group, groupInfo: await withInfo({ ...state, keySchedule }) };
       const joined = town.expectOutcome(await town.tryJoin(trap, newcomer), 'joined');

@@ -1,4 +1,5 @@
-// What an insider with ts-mls in hand could send: commits and messages our own engine would never make.
+// What an insider with ts-mls in hand could send: commits and messages our own engine would never
+// make.
 
 import { type EnvelopeHeader, encodeHeader } from '@siegel/protocol/relay';
 import {

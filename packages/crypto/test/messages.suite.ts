@@ -1,4 +1,5 @@
-// What a sealed message promises: who wrote it, that nobody changed it, that it opens once, and that old keys go.
+// What a sealed message promises: who wrote it, that nobody changed it, that it opens once, and
+// that old keys go.
 
 import { NumericId } from '@siegel/protocol/ids';
 import { type EnvelopeHeader, encodeHeader } from '@siegel/protocol/relay';
@@ -190,7 +191,7 @@ export function messagesSuite(name: string, makeProvider: () => Promise<CryptoPr
       expect(await town.open(gateway, await town.seal(group, person, 'far'))).toBe('far');
     });
 
-    it('of three epochs back open, with the members of that epoch; older keys are gone', async () => {
+    it('of three epochs back open with that epoch’s members; older keys are gone', async () => {
       await freshGroup();
       const old = await town.seal(group, person, 'from epoch 1');
       const laterOld = await town.seal(group, person, 'also from epoch 1');
@@ -210,7 +211,7 @@ export function messagesSuite(name: string, makeProvider: () => Promise<CryptoPr
       expect(await town.open(gateway, envelope)).toBe('from epoch 2');
     });
 
-    it('of a device removed since are refused, even from an epoch whose keys are kept', async () => {
+    it('of a device removed since are refused, though the keys are kept', async () => {
       await freshGroup();
       const second = await town.join(group, town.device(alice, 2));
       const envelope = await town.seal(group, second, 'not seen in time');
@@ -246,7 +247,7 @@ export function messagesSuite(name: string, makeProvider: () => Promise<CryptoPr
       expect(parseMessage(sealed.mls)).toBeDefined();
     });
 
-    it('are not sealed with an expired certificate, nor with a header that contradicts itself', async () => {
+    it('are not sealed under an expired certificate or a contradictory header', async () => {
       await freshGroup();
       const late = { header: town.messageHeader(group.groupContext), content: new Uint8Array() };
       const expired = (town.seconds + 91 * town.daySeconds) * 1000;

@@ -1,5 +1,5 @@
-// The vectors in `packages/crypto/vectors`, and all of a checkout of mlswg/mls-implementations when SIEGEL_MLS_VECTORS names
-// its folder `test-vectors`.
+// The vectors in `packages/crypto/vectors`, and all of a checkout of mlswg/mls-implementations when
+// SIEGEL_MLS_VECTORS names its folder `test-vectors`.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Checks of the official MLS test vectors (format: mlswg/mls-implementations), one function per file of vectors, for suite 1.
+// Checks of the official MLS test vectors (format: mlswg/mls-implementations), one function per
+// file of vectors, for suite 1.
 
 import {
   decodeMlsMessage,
@@ -271,7 +272,10 @@ export const treeValidation: VectorCheck = async (vector, suite) => {
   expect(await isSoundTree(tree, new Uint8Array(32), suite)).toBe(false);
 };
 
-/** Follows a group as a passive member. Joins through ts-mls: these leaves have no certificates of ours. */
+/**
+ * Follows a group as a passive member. Joins through ts-mls: these leaves have no certificates of
+ * ours.
+ */
 export const passiveClient: VectorCheck = async (vector, suite) => {
   const [message, package_] = [parse(vector, 'welcome'), parse(vector, 'key_package')];
   assert(message.wireformat === 'mls_welcome', 'a Welcome');

@@ -1,4 +1,5 @@
-// Both providers do the same, octet for octet, so a person's browser and a business's server understand each other.
+// Both providers do the same, octet for octet, so a person's browser and a business's server
+// understand each other.
 
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,5 @@
-// People and businesses for the tests of the engine, and a group that carries envelopes between their devices as a relay would.
+// People and businesses for the tests of the engine, and a group that carries envelopes between
+// their devices as a relay would.
 
 import { AccountId, ClientId, ConversationId, DeviceId } from '@siegel/protocol/ids';
 import type { DeviceList, EnvelopeHeader } from '@siegel/protocol/relay';
@@ -295,7 +296,10 @@ export const tryAdopt = (
     authorize: authorizeBy(group.context),
   });
 
-/** The relay took the commit: its author and everybody else move on; removed devices leave the table. */
+/**
+ * The relay took the commit: its author and everybody else move on; removed devices leave the
+ * table.
+ */
 export async function settle(group: Group, author: Seat, pending: PendingCommit): Promise<void> {
   for (const seat of group.seats.filter((other) => other !== author)) {
     const adopted = expectOutcome(await tryAdopt(group, seat, pending, author), 'adopted');

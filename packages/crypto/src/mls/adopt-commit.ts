@@ -1,5 +1,6 @@
-// Somebody else's commit, after the relay took it. Everything is worked out on copies: a commit that is refused leaves the
-// session as it was, and its owner founds the next generation (design §3).
+// Somebody else's commit, after the relay took it. Everything is worked out on copies: a commit
+// that is refused leaves the session as it was, and its owner founds the next generation (design
+// §3).
 
 import { type EnvelopeHeader, encodeHeader, headerIsConsistent } from '@siegel/protocol/relay';
 import type {
@@ -109,7 +110,8 @@ async function readCommit(
       : [],
   );
   if (message.wireformat === 'mls_private_message' && sender.senderType === 'member') {
-    // Everything else MLS knows (updates, pre-shared keys, extensions, re-initialisation) is not used by our groups.
+    // Everything else MLS knows (updates, pre-shared keys, extensions, re-initialisation) is not
+    // used by our groups.
     if (!types.every((type) => type === 'add' || type === 'remove')) return 'proposal-refused';
     if (sender.leafIndex === state.privatePath.leafIndex) return 'own-commit';
     const committer = memberAt(state.ratchetTree, sender.leafIndex);
@@ -130,7 +132,8 @@ async function readCommit(
       ? 'certificate-invalid'
       : { kind: 'external-commit', committer, path, removed };
   }
-  // Member commits as PublicMessage would show the roster change's details to the relay; external proposals are not used.
+  // Member commits as PublicMessage would show the roster change's details to the relay; external
+  // proposals are not used.
   return 'proposal-refused';
 }
 
@@ -171,7 +174,8 @@ type Applied = { readonly delta: RosterDelta; readonly next: ClientState | undef
 
 async function applyCommit(application: Application): Promise<Applied | AdoptRefusal> {
   const { message, commit, state, provider } = application;
-  // ts-mls would go on with a leaf that an external commit has just removed, and fail on its missing keys.
+  // ts-mls would go on with a leaf that an external commit has just removed, and fail on its
+  // missing keys.
   if (commit.kind === 'external-commit' && commit.removed.includes(state.privatePath.leafIndex)) {
     return removedByJoiner(application);
   }
@@ -197,7 +201,10 @@ async function applyCommit(application: Application): Promise<Applied | AdoptRef
   return { delta, next: isRemoved ? undefined : newState };
 }
 
-/** Every leaf that came or changed is certified and usable; the committer is still the device it was. */
+/**
+ * Every leaf that came or changed is certified and usable; the committer is still the device it
+ * was.
+ */
 async function hasBelievableChanges(
   { committer, added, updated }: RosterDelta,
   { groupContext, ratchetTree }: ClientState,
@@ -214,7 +221,10 @@ async function hasBelievableChanges(
   return before.accountId === after.accountId && before.deviceId === after.deviceId;
 }
 
-/** An own device came back under a new key and removed this leaf. The new epoch cannot be entered from here. */
+/**
+ * An own device came back under a new key and removed this leaf. The new epoch cannot be entered
+ * from here.
+ */
 async function removedByJoiner(application: Application): Promise<Applied | AdoptRefusal> {
   const { commit, state, provider } = application;
   const { path, removed } = commit;

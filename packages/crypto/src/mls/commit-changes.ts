@@ -1,4 +1,5 @@
-// A member's commit: add, remove, or heal by a fresh path (RFC 9420 §12.4.1). It stays pending until the relay took it.
+// A member's commit: add, remove, or heal by a fresh path (RFC 9420 §12.4.1). It stays pending
+// until the relay took it.
 
 import { SiegelError } from '@siegel/protocol/errors';
 import { type EnvelopeHeader, encodeHeader } from '@siegel/protocol/relay';
@@ -45,7 +46,8 @@ export const commitChanges =
         authenticatedData: encodeHeader(header),
       },
     ).catch((cause: unknown) => {
-      // A key package can pass inspection and still not fit this group: used twice, a key that is here already.
+      // A key package can pass inspection and still not fit this group: used twice, a key that is
+      // here already.
       if (additions.length > 0) return undefined;
       throw new SiegelError('seal-refused', 'commit', { cause });
     });
@@ -67,7 +69,10 @@ export const commitChanges =
     };
   };
 
-/** This device's own leaf with a renewed certificate; the path of the coming commit carries it to the others. */
+/**
+ * This device's own leaf with a renewed certificate; the path of the coming commit carries it to
+ * the others.
+ */
 async function recertified(
   state: ClientState,
   certificate: string,
@@ -89,7 +94,10 @@ async function recertified(
   return { ...state, ratchetTree };
 }
 
-/** The epoch that ends keeps the tree it really had, not the one lent to `createCommit` with the new certificate. */
+/**
+ * The epoch that ends keeps the tree it really had, not the one lent to `createCommit` with the new
+ * certificate.
+ */
 function withTreeOfEpoch(
   next: ClientState,
   { groupContext, ratchetTree }: ClientState,

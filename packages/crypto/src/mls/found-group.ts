@@ -1,4 +1,5 @@
-// The first commit of a generation: one group with all devices of both sides, in one step (RFC 9420 §11).
+// The first commit of a generation: one group with all devices of both sides, in one step (RFC 9420
+// §11).
 
 import { createCommit, createGroup } from 'ts-mls';
 import { assert } from '../bytes.ts';

@@ -1,4 +1,5 @@
-// The GroupInfo a member publishes so that a further device can enter by itself (RFC 9420 §12.4.3.2).
+// The GroupInfo a member publishes so that a further device can enter by itself (RFC 9420
+// §12.4.3.2).
 
 import { type ClientState, createGroupInfoWithExternalPubAndRatchetTree } from 'ts-mls';
 import type { CryptoProvider } from '../provider.ts';

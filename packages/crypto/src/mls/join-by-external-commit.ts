@@ -1,5 +1,6 @@
-// A device enters by itself, everybody else being away (RFC 9420 §12.4.3.2). Written out here for the same reason as
-// join-by-welcome.ts, and because ts-mls can replace only a leaf with the very same signature key.
+// A device enters by itself, everybody else being away (RFC 9420 §12.4.3.2). Written out here for
+// the same reason as join-by-welcome.ts, and because ts-mls can replace only a leaf with the very
+// same signature key.
 
 import type { EnvelopeHeader } from '@siegel/protocol/relay';
 import { encodeHeader } from '@siegel/protocol/relay';
@@ -64,7 +65,8 @@ export const joinByExternalCommit =
     const made = await makeExternalCommit(joining).catch(() => undefined);
     if (made === undefined) return refused('unopenable');
     const { state, commit } = made;
-    // Two questions to the caller's policy: may I be in this roster, and is my own change one that others will accept?
+    // Two questions to the caller's policy: may I be in this roster, and is my own change one that
+    // others will accept?
     const entering = joiningDelta(state);
     const delta = {
       ...entering,

@@ -1,5 +1,6 @@
-// A device that others added enters the group (RFC 9420 §12.4.3.1). Written out here instead of calling ts-mls' joinGroup,
-// because that refuses valid trees (see validate-tree.ts); every step but the tree check is one of its functions.
+// A device that others added enters the group (RFC 9420 §12.4.3.1). Written out here instead of
+// calling ts-mls' joinGroup, because that refuses valid trees (see validate-tree.ts); every step
+// but the tree check is one of its functions.
 
 import type { ClientState, GroupInfo, RatchetTree, Welcome } from 'ts-mls';
 import {
@@ -148,7 +149,10 @@ export async function believedTree(
   return isBelieved ? tree : undefined;
 }
 
-/** The private keys from the lowest common ancestor with the committer up to the root (RFC 9420 §12.4.3.1). */
+/**
+ * The private keys from the lowest common ancestor with the committer up to the root (RFC 9420
+ * §12.4.3.1).
+ */
 async function sharedPath(from: {
   readonly tree: RatchetTree;
   readonly pathSecret: Uint8Array;

@@ -1,4 +1,5 @@
-// From leaves of the ratchet tree to members: who sits where, as their certificates say, and what a commit changed.
+// From leaves of the ratchet tree to members: who sits where, as their certificates say, and what a
+// commit changed.
 
 import type { LeafNode, RatchetTree } from 'ts-mls';
 import { encodeLeafNode } from 'ts-mls/leafNode.js';
@@ -12,7 +13,9 @@ export const leafAt = (tree: RatchetTree, leafIndex: number): LeafNode | undefin
   return node?.nodeType === 'leaf' ? node.leaf : undefined;
 };
 
-/** Only for leaves of a tree that was validated: the certificate's signature is not looked at again. */
+/**
+ * Only for leaves of a tree that was validated: the certificate's signature is not looked at again.
+ */
 export function memberOf(leaf: LeafNode, leafIndex: number): Member | undefined {
   if (leaf.credential.credentialType !== 'basic') return undefined;
   const certificate = fromUtf8(leaf.credential.identity);
@@ -59,8 +62,9 @@ export type TreeChange = {
 };
 
 /**
- * What really changed, whatever the proposals say: ts-mls shows its callback no removals of an external commit. A leaf that
- * differs in any octet counts as removed and added, but for the committer's own, which a path always replaces.
+ * What really changed, whatever the proposals say: ts-mls shows its callback no removals of an
+ * external commit. A leaf that differs in any octet counts as removed and added, but for the
+ * committer's own, which a path always replaces.
  */
 export function compareTrees(
   before: RatchetTree,

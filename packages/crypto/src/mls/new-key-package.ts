@@ -1,4 +1,5 @@
-// A device's key package: what lets others add it while it is away (RFC 9420 §10), and the secrets that go with it.
+// A device's key package: what lets others add it while it is away (RFC 9420 §10), and the secrets
+// that go with it.
 
 import { SiegelError } from '@siegel/protocol/errors';
 import { decode, encode, rfc8949EncodeOptions } from 'cborg';
@@ -58,7 +59,10 @@ export const newKeyPackage =
     };
   };
 
-/** The private bytes hold the public package too. Throws `state-corrupt`: they come from our own store. */
+/**
+ * The private bytes hold the public package too. Throws `state-corrupt`: they come from our own
+ * store.
+ */
 export function decodePrivateBytes(bytes: Uint8Array): KeyPackagePair {
   if (bytes[0] !== privateVersion) {
     throw new SiegelError('state-corrupt', `key package version ${bytes[0] ?? 'missing'}`);

@@ -1,5 +1,5 @@
-// Ciphertext becomes content again, with the leaf that really sealed it. processMessage of ts-mls does not name that leaf,
-// so the lower level is used: member B must never appear as A (design §3).
+// Ciphertext becomes content again, with the leaf that really sealed it. processMessage of ts-mls
+// does not name that leaf, so the lower level is used: member B must never appear as A (design §3).
 
 import { type EnvelopeHeader, encodeHeader, headerIsConsistent } from '@siegel/protocol/relay';
 import type { ClientState, EpochReceiverData, PrivateMessage } from 'ts-mls';
@@ -69,7 +69,10 @@ const describes = (header: EnvelopeHeader, message: PrivateMessage): boolean =>
 
 type EpochKeys = Omit<EpochReceiverData, 'resumptionPsk'>;
 
-/** Keys and ratchet tree of the epoch the message was sealed in: a leaf may belong to somebody else by now. */
+/**
+ * Keys and ratchet tree of the epoch the message was sealed in: a leaf may belong to somebody else
+ * by now.
+ */
 function keysOfEpoch(state: ClientState, epoch: bigint): EpochKeys | OpenRefusal {
   const { groupContext, keySchedule, ratchetTree, secretTree } = state;
   if (epoch > groupContext.epoch) return 'epoch-ahead';
@@ -137,6 +140,7 @@ function refusalOfSender(
   const isSender = ({ accountId, deviceId }: typeof sender) =>
     accountId === member.accountId && deviceId === member.deviceId;
   if (!isSender(sender)) return 'sender-mismatch';
-  // A commit that removes a leaf closes all older epochs for it; the relay does so, and this is the reader's own check.
+  // A commit that removes a leaf closes all older epochs for it; the relay does so, and this is the
+  // reader's own check.
   return membersOf(state.ratchetTree).some(isSender) ? undefined : 'sender-removed';
 }

@@ -1,4 +1,5 @@
-// Content becomes ciphertext: frame, pad, commit to it in the header, sign and encrypt once for the whole group.
+// Content becomes ciphertext: frame, pad, commit to it in the header, sign and encrypt once for the
+// whole group.
 
 import { type EnvelopeHeader, encodeHeader, headerIsConsistent } from '@siegel/protocol/relay';
 import { createApplicationMessage } from 'ts-mls';
@@ -18,7 +19,8 @@ export const seal =
     if (state === undefined) return refused('removed');
     if (!isOfGroup(wanted, groupContext)) return refused('wrong-conversation');
     const own = memberAt(state.ratchetTree, state.privatePath.leafIndex);
-    // An expired certificate ends sending here, at the sender; readers only drop the badge (design §3).
+    // An expired certificate ends sending here, at the sender; readers only drop the badge (design
+    // §3).
     if (own === undefined || own.expiresAt * 1000 <= now) return refused('certificate-expired');
     const frankingKey = provider.randomBytes(frankingKeyBytes);
     const header: EnvelopeHeader = { ...wanted, commitment: makeCommitment(content, frankingKey) };

@@ -1,4 +1,5 @@
-// What stands behind the engine's opaque session, and its stored form. The state of ts-mls holds all keys of one leaf.
+// What stands behind the engine's opaque session, and its stored form. The state of ts-mls holds
+// all keys of one leaf.
 
 import { SiegelError } from '@siegel/protocol/errors';
 import { ConversationId } from '@siegel/protocol/ids';
@@ -49,7 +50,10 @@ export function sessionInfo(session: Session): SessionInfo {
 
 const stateVersion = 1;
 
-/** A version octet, then deterministic CBOR: conversation, generation, epoch, the state of ts-mls or null. */
+/**
+ * A version octet, then deterministic CBOR: conversation, generation, epoch, the state of ts-mls or
+ * null.
+ */
 export function encodeSession(session: Session): Uint8Array {
   const { groupContext, epoch, state } = fromSession(session);
   const body = encode(

@@ -1,5 +1,6 @@
-// Checks the ratchet tree a joiner is handed (RFC 9420 §12.4.3.1, leaves by §7.3). The check inside ts-mls 1.6.4 also refuses
-// valid trees: it wants every ancestor to list the same unmerged leaves, and any refresh after an Add breaks that.
+// Checks the ratchet tree a joiner is handed (RFC 9420 §12.4.3.1, leaves by §7.3). The check inside
+// ts-mls 1.6.4 also refuses valid trees: it wants every ancestor to list the same unmerged leaves,
+// and any refresh after an Add breaks that.
 
 import type { CiphersuiteImpl, GroupContext, LeafNode, RatchetTree } from 'ts-mls';
 import { extensionsSupportedByCapabilities } from 'ts-mls/extension.js';
@@ -20,7 +21,9 @@ export const isValidTree = async (
   (await isSoundTree(tree, groupContext.treeHash, suite)) &&
   hasValidLeaves(tree, groupContext, suite);
 
-/** Shape, keys, unmerged leaves, tree hash and parent hashes; who sits on the leaves is not asked. */
+/**
+ * Shape, keys, unmerged leaves, tree hash and parent hashes; who sits on the leaves is not asked.
+ */
 export const isSoundTree = async (
   tree: RatchetTree,
   treeHash: Uint8Array,
@@ -49,7 +52,10 @@ function hasUniqueKeys(tree: RatchetTree): boolean {
   );
 }
 
-/** RFC 9420 §7.9: a leaf unmerged at a node is below it, and unmerged at every non-blank node between. */
+/**
+ * RFC 9420 §7.9: a leaf unmerged at a node is below it, and unmerged at every non-blank node
+ * between.
+ */
 function listsUnmergedLeavesRightly(tree: RatchetTree): boolean {
   const width = leafWidth(tree.length);
   return tree.every(

@@ -1,5 +1,5 @@
-// MLS messages to octets and back (RFC 9420 §6). ts-mls throws on some malformed input and answers undefined on other;
-// here both are undefined, and trailing octets are malformed.
+// MLS messages to octets and back (RFC 9420 §6). ts-mls throws on some malformed input and answers
+// undefined on other; here both are undefined, and trailing octets are malformed.
 
 import {
   decodeMlsMessage,
