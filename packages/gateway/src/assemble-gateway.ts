@@ -151,7 +151,10 @@ export async function assembleGateway(parts: GatewayParts): Promise<Gateway> {
     secret,
     publicUrl: () => config.publicUrl ?? listening,
   };
-  const server = await createServer({ context, metrics, ready: parts.mayWrite });
+  const server = await createServer({
+    ...{ context, metrics, ready: parts.mayWrite },
+    portalFolder: config.portalFolder,
+  });
   await server.listen({ host: config.host, port: config.port, backlog: 1024 });
   listening = urlOf(server.server.address());
   const worker = startDelivery({

@@ -28,6 +28,8 @@ export type GatewayConfig = {
   /** the operator's public keys, base64url, when they are known beforehand */
   readonly operatorKeys?: readonly string[];
   readonly logLevel: string;
+  /** the portal's files, served at `/` */
+  readonly portalFolder?: string;
 };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -68,9 +70,9 @@ export function readConfig(environment: Environment): GatewayConfig {
   if (!isLoopback(host) && environment['SIEGEL_BEHIND_PROXY'] !== '1') {
     throw invalid('a public address needs TLS in front of it: set SIEGEL_BEHIND_PROXY=1');
   }
-  const optional = <Name extends string>(name: Name, variable: string) => {
+  const optional = (name: string, variable: string): Record<string, string> => {
     const value = environment[variable];
-    return value === undefined || value === '' ? {} : ({ [name]: value } as Record<Name, string>);
+    return value === undefined || value === '' ? {} : { [name]: value };
   };
   const operatorKeys = listed(environment['SIEGEL_OPERATOR_KEYS']);
   return {
@@ -84,6 +86,7 @@ export function readConfig(environment: Environment): GatewayConfig {
     logLevel: environment['SIEGEL_LOG_LEVEL'] ?? 'info',
     ...(operatorKeys.length === 0 ? {} : { operatorKeys }),
     ...optional('publicUrl', 'SIEGEL_GATEWAY_PUBLIC_URL'),
+    ...optional('portalFolder', 'SIEGEL_GATEWAY_PORTAL_FOLDER'),
     ...optional('appId', 'SIEGEL_GATEWAY_APP_ID'),
     ...optional('appSecret', 'SIEGEL_GATEWAY_APP_SECRET'),
     ...optional('tokensFile', 'SIEGEL_GATEWAY_TOKENS_FILE'),

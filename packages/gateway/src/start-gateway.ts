@@ -146,6 +146,14 @@ async function partsOf({ config, held, log, onEnd, mayWrite }: Opened): Promise<
   };
 }
 
+async function closeBoth(assembled: Gateway, held: HeldAccount): Promise<void> {
+  try {
+    await assembled.close();
+  } finally {
+    await held.close();
+  }
+}
+
 /** @throws SiegelError `configuration-invalid` when not enrolled, `state-conflict` when another process runs */
 export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   const log = pino({ name: 'gateway', level: config.logLevel });
@@ -166,7 +174,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     gateway = {
       ...assembled,
       close() {
-        closing ??= assembled.close().finally(() => held.close());
+        closing ??= closeBoth(assembled, held);
         return closing;
       },
     };

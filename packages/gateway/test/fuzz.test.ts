@@ -35,6 +35,9 @@ afterAll(async () => {
   await database.drop();
 });
 
+/** encodeURIComponent refuses half surrogates. */
+const wellFormed = (text: string) => text.replace(/\p{Cs}/gu, '\ufffd');
+
 const number = numbers.airline.id;
 const paths = [
   `/v25.0/${number}/messages`,
@@ -57,14 +60,17 @@ const word = fc.oneof(
   fc.string({ maxLength: 40, unit: 'binary' }),
   fc.constantFrom('\u0000', 'a\u0000b', '\ud800', '\u202e'),
 );
+const leaf: fc.Arbitrary<unknown> = fc.oneof(
+  word,
+  fc.double(),
+  fc.integer(),
+  fc.boolean(),
+  fc.constant(null),
+);
 const { json } = fc.letrec<{ json: unknown }>((tie) => ({
   json: fc.oneof(
     { depthSize: 'small' },
-    word,
-    fc.double(),
-    fc.integer(),
-    fc.boolean(),
-    fc.constant(null),
+    leaf,
     fc.array(tie('json'), { maxLength: 5 }),
     fc.dictionary(word, tie('json'), { maxLength: 6 }),
   ),
@@ -229,10 +235,9 @@ test('paths, queries, ids and headers of any kind', async () => {
         `/${wabaId}/message_templates/`,
       ),
       async (segments, query, start) => {
-        const path =
-          start + segments.map((one) => encodeURIComponent(one.toWellFormed())).join('/');
+        const path = start + segments.map((one) => encodeURIComponent(wellFormed(one))).join('/');
         const asked = Object.entries(query).map(
-          ([name, value]) => `${name}=${encodeURIComponent(value.toWellFormed())}`,
+          ([name, value]) => `${name}=${encodeURIComponent(wellFormed(value))}`,
         );
         const answer = await gateway.call('GET', `${path}?${asked.join('&')}`);
         await check(answer.status < 400 ? { ...answer, json: {} } : answer);

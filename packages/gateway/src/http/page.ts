@@ -40,7 +40,7 @@ function linkTo(
     ...Object.entries(to),
     ['access_token', pagingToken(context, asked.path, access)],
   ]);
-  return `${context.publicUrl()}${asked.version}${asked.path}?${query}`;
+  return `${context.publicUrl()}${asked.version}${asked.path}?${query.toString()}`;
 }
 
 export function page(

@@ -14,6 +14,7 @@ import { getMedia, postMedia, removeMedia, sendMediaBytes } from './media-route.
 import { postMessage } from './messages-route.ts';
 import { getNode, listPhoneNumbers } from './nodes-route.ts';
 import type { PageRequest } from './page.ts';
+import { addPortalPages } from './portal-pages.ts';
 import {
   deleteSubscribedApps,
   getSubscribedApps,
@@ -36,6 +37,8 @@ export type ServeOptions = {
   readonly metrics: Metrics;
   /** true once the account is open, and while this process may write it */
   readonly ready: () => boolean;
+  /** the portal's files, served at `/` */
+  readonly portalFolder?: string | undefined;
 };
 
 const versions = new WeakMap<object, string>();
@@ -281,5 +284,6 @@ export async function createServer(options: ServeOptions): Promise<FastifyInstan
   messagingRoutes(app, options);
   managementRoutes(app, options);
   statusRoutes(app, options);
+  if (options.portalFolder !== undefined) await addPortalPages(app, options.portalFolder);
   return app;
 }

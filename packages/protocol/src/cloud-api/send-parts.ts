@@ -7,7 +7,7 @@ import { absent, looseBoolean, looseNumber, looseString } from './loose.ts';
 /** `wamid.` and base64: our own are 17 octets; foreign ones are longer and simply unknown here. */
 export const Wamid = z
   .string()
-  .check(z.regex(/^wamid\.[A-Za-z0-9+/=_-]{1,256}$/, 'a message id begins with wamid.'));
+  .check(z.regex(/^wamid\.[A-Za-z0-9+/=_-]{1,256}$/, 'a message id begins with "wamid."'));
 
 /** `CC.` and letters or digits: names a person towards one business only. */
 export const BusinessScopedUserId = z

@@ -121,6 +121,14 @@ function typeOf(body: Record<string, unknown>): string {
   return named.length === 1 ? named[0]! : 'text';
 }
 
+const kindOf = (interactive: unknown): string | undefined =>
+  typeof interactive === 'object' &&
+  interactive !== null &&
+  'type' in interactive &&
+  typeof interactive.type === 'string'
+    ? interactive.type
+    : undefined;
+
 function parsePayload(
   body: Record<string, unknown>,
 ): { payload: SendPayload } | { refusal: CloudApiRefusal } {
@@ -131,8 +139,7 @@ function parsePayload(
       : { refusal: { code: 100, details: 'Param type is not a known message type.' } };
   }
   const raw = body[type] ?? undefined;
-  const interactive = type === 'interactive' ? (raw as { type?: unknown } | undefined) : undefined;
-  const kind = typeof interactive?.type === 'string' ? interactive.type : undefined;
+  const kind = type === 'interactive' ? kindOf(raw) : undefined;
   if (kind !== undefined && (unservedInteractive as readonly string[]).includes(kind)) {
     return {
       refusal: {
