@@ -136,7 +136,20 @@ describe('refusals', () => {
     }
   });
 
-  it('H1 headers that come octet by octet end the connection', async () => {
+  it('H1 addresses that are no addresses have a name too', async () => {
+    for (const path of [
+      '/v1/blocks/%zz',
+      '/v1/%00',
+      `/v1/numbers/${'1'.repeat(5000)}/certificate`,
+    ]) {
+      const response = await town.send(path, { headers: bearer(alice.token) });
+      expect([400, 404]).toContain((await failureOf(response)).status);
+    }
+    const head = await town.send('/v1/account', { method: 'HEAD' });
+    expect(head.status).toBe(405);
+  });
+
+  it('H1 what is no HTTP is refused in the same form, and the connection ends', async () => {
     const socket = connect(town.relay.port, '127.0.0.1');
     const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()));
     socket.on('error', () => {});
@@ -145,6 +158,7 @@ describe('refusals', () => {
       socket.once('data', (data) => resolve(data.toString()));
     });
     expect(answer).toContain('400');
+    expect(answer).toContain('request-invalid');
     await closed;
   });
 });

@@ -33,6 +33,10 @@ export type RelayTest = {
   readonly close: () => Promise<void>;
 };
 
+/** A fuzzer's object may bring a `toString` of its own. */
+const inAddress = (value: unknown): string =>
+  typeof value === 'string' ? value : String(JSON.stringify(value));
+
 /** Path parameters filled in, the rest as query or body. */
 export function requestFor(
   endpoint: Endpoint,
@@ -42,7 +46,7 @@ export function requestFor(
   const path = endpoint.path.replaceAll(/:(\w+)/g, (_, name: string) => {
     const value = rest[name];
     delete rest[name];
-    return encodeURIComponent(String(value));
+    return encodeURIComponent(inAddress(value));
   });
   const { method } = endpoint;
   if (method === 'POST' || method === 'PUT') {
@@ -51,7 +55,7 @@ export function requestFor(
   }
   const query = new URLSearchParams(
     Object.entries(rest).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, String(value)]],
+      value === undefined ? [] : [[name, inAddress(value)]],
     ),
   );
   const question = query.size > 0 ? `?${query.toString()}` : '';

@@ -22,7 +22,7 @@ const seconds = 1000;
 const headerSeconds = 10;
 /** A whole request, the largest blob on a slow line included. */
 const requestSeconds = 600;
-const methods: HTTPMethods[] = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
+const methods: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
 
 /** A server of the framework, under a name that other folders may use. */
 export type Edge = FastifyInstance;
@@ -51,11 +51,10 @@ export async function createServer(ports: ServePorts): Promise<FastifyInstance> 
 
 /** Limits, headers and the shape of refusals, and nothing behind them yet. */
 export async function createEdge(ports: EdgePorts): Promise<FastifyInstance> {
-  const { config, events, metrics } = ports;
-  const app = fastify(await serverOptions(config, events)) as unknown as FastifyInstance;
+  const { config, metrics } = ports;
+  const app = fastify(await serverOptions(ports)) as unknown as FastifyInstance;
   app.server.headersTimeout = headerSeconds * seconds;
   app.server.maxConnections = config.connectionsMax;
-  app.server.on('clientError', () => metrics.requests.inc({ endpoint: 'none', outcome: 'broken' }));
   addSecurityHeaders(app, ports.isWebOrigin);
   app.addHook('onRequest', async () => {
     if (ports.isStopping()) throw stopping;
@@ -73,12 +72,23 @@ export async function createEdge(ports: EdgePorts): Promise<FastifyInstance> {
   return app;
 }
 
+const brokenBody = JSON.stringify(answerOf('request-invalid').body);
+const brokenAnswer = [
+  'HTTP/1.1 400 Bad Request',
+  'Connection: close',
+  'Content-Type: application/json; charset=utf-8',
+  `Content-Length: ${Buffer.byteLength(brokenBody)}`,
+  '',
+  brokenBody,
+].join('\r\n');
+
 const stopping = Object.assign(new Error('stopping'), { isStopping: true });
 
-async function serverOptions(
-  config: RelayConfig,
-  events: Events,
-): Promise<FastifyHttpsOptions<Server>> {
+async function serverOptions({
+  config,
+  events,
+  metrics,
+}: EdgePorts): Promise<FastifyHttpsOptions<Server>> {
   const https = config.tls && {
     cert: await readFile(config.tls.certificateFile),
     key: await readFile(config.tls.keyFile),
@@ -97,6 +107,12 @@ async function serverOptions(
     return503OnClosing: false,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 256 },
+    // No HTTP, or headers that took too long or too much room.
+    clientErrorHandler: (_error, socket) => {
+      metrics.requests.inc({ endpoint: 'none', outcome: 'broken' });
+      if (socket.writable) socket.end(brokenAnswer);
+      else socket.destroy();
+    },
     frameworkErrors: (error, _request, reply) => {
       events.socketFailed(error);
       send(reply, answerOf('request-invalid'));
