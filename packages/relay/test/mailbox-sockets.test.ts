@@ -38,6 +38,7 @@ async function chat(devices = 1) {
     kind: 'direct',
     accountId: ben.accountId,
   });
+  await world.hotPath.copier.settled();
   return { anna, ben, conversationId };
 }
 

@@ -33,6 +33,7 @@ async function chat(devices = 1) {
     kind: 'direct',
     accountId: ben.accountId,
   });
+  await world.hotPath.copier.settled();
   return { anna, ben, conversationId };
 }
 
