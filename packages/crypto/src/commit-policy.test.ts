@@ -8,7 +8,7 @@ import {
   type KnownAccount,
   leavesToRemove,
 } from './commit-policy.ts';
-import type { Member, RosterDelta } from './engine.ts';
+import type { Member, RosterDelta } from './roster.ts';
 
 const accountIds = [1, 2, 3].map((n) => AccountId.parse(`00000000-0000-4000-8000-00000000000${n}`));
 const [alice, bakery, carol] = accountIds;

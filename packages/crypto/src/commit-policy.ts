@@ -4,7 +4,7 @@
 
 import type { AccountId } from '@siegel/protocol/ids';
 import type { ConversationKind, DeviceList } from '@siegel/protocol/relay';
-import type { Member, RosterDelta } from './engine.ts';
+import type { Member, RosterDelta } from './roster.ts';
 
 /** What the caller knows of one account: only things it has verified itself. */
 export type KnownAccount = {

@@ -5,6 +5,7 @@
 import type { ClientId, ConversationId, DeviceId } from '@siegel/protocol/ids';
 import type { DeviceAddress, EnvelopeHeader } from '@siegel/protocol/relay';
 import type { CommitDecision, PolicyRefusal } from './commit-policy.ts';
+import type { Member, RosterDelta } from './roster.ts';
 import type { SigningKey } from './signing-key.ts';
 
 /**
@@ -20,34 +21,6 @@ export type DeviceIdentity = { readonly certificate: string; readonly leafKey: S
 export type GroupContext = {
   readonly conversationId: ConversationId;
   readonly generation: number;
-};
-
-/** A leaf of the group, as its verified certificate describes it. */
-export type Member = DeviceAddress & {
-  readonly leafIndex: number;
-  /** public account key, base64url */
-  readonly accountKey: string;
-  /** public leaf key, base64url */
-  readonly leafKey: string;
-  readonly certificate: string;
-  /** seconds since 1970 */
-  readonly expiresAt: number;
-};
-
-/**
- * What a commit does to the roster, found by comparing the ratchet trees before and after it.
- * `joining` is what somebody who enters an existing group sees: everybody there is `added`, and
- * `committer` is the joiner itself.
- */
-export type RosterDelta = {
-  readonly kind: 'founding' | 'joining' | 'commit' | 'external-commit';
-  readonly committer: Member;
-  readonly added: readonly Member[];
-  readonly removed: readonly Member[];
-  /** the committer's own leaf when its certificate or key changed */
-  readonly updated?: { readonly before: Member; readonly after: Member };
-  /** all leaves afterwards */
-  readonly members: readonly Member[];
 };
 
 /**

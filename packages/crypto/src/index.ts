@@ -17,4 +17,5 @@ export type * from './engine.ts';
 export { createEngine } from './mls/create-engine.ts';
 export { paddedLength } from './padding.ts';
 export { type CryptoProvider, suiteName } from './provider.ts';
+export type * from './roster.ts';
 export * from './verify.ts';

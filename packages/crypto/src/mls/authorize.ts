@@ -1,6 +1,7 @@
 // The last gate before a roster is believed: no device twice, and the caller's own policy says yes.
 
-import type { Authorize, Refused, RosterDelta, SharedRefusal } from '../engine.ts';
+import type { Authorize, Refused, SharedRefusal } from '../engine.ts';
+import type { RosterDelta } from '../roster.ts';
 import { hasDuplicateDevice } from './members.ts';
 
 export async function refusalOf(

@@ -3,9 +3,10 @@
 
 import { createCommit, createGroup } from 'ts-mls';
 import { assert } from '../bytes.ts';
-import type { Engine, RosterDelta } from '../engine.ts';
+import type { Engine } from '../engine.ts';
 import { verifyLeafCertificate } from '../leaf-certificate.ts';
 import type { CryptoProvider } from '../provider.ts';
+import type { RosterDelta } from '../roster.ts';
 import { refusalOf, refused } from './authorize.ts';
 import { clientConfig, groupContextExtension } from './group-config.ts';
 import { publishGroupInfo } from './group-info.ts';

@@ -4,8 +4,8 @@
 import type { LeafNode, RatchetTree } from 'ts-mls';
 import { encodeLeafNode } from 'ts-mls/leafNode.js';
 import { assert, equalBytes, fromUtf8, toBase64Url } from '../bytes.ts';
-import type { Member } from '../engine.ts';
 import { unsafeReadLeafCertificate } from '../leaf-certificate.ts';
+import type { Member } from '../roster.ts';
 
 /** A leaf sits at every even index of the tree (RFC 9420 §4.1). */
 export const leafAt = (tree: RatchetTree, leafIndex: number): LeafNode | undefined => {
