@@ -144,7 +144,7 @@ export async function openAccount<Transaction>(
     },
   });
   upkeep.start();
-  const close = async () => {
+  const closeAll = async () => {
     engines.stop();
     upkeep.stop();
     await mailbox.close();
@@ -152,6 +152,11 @@ export async function openAccount<Transaction>(
     await workers.close();
     await context.lanes.idle();
     await lock.release();
+  };
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= closeAll();
+    return closed;
   };
   return { ...accountOf<Transaction>(context, workers), close, [Symbol.asyncDispose]: close };
 }
