@@ -17,6 +17,7 @@ import {
   storeAttachment,
 } from '@siegel/client';
 import { connectToRelay, createMemoryStore, openNodeDevice } from '@siegel/client/node';
+import { connectDatabase } from '@siegel/database';
 import { testDatabase } from '@siegel/database/testing';
 import type { MessageId } from '@siegel/protocol/ids';
 import { PhoneNumber } from '@siegel/protocol/ids';
@@ -348,3 +349,19 @@ test('after a restart nothing is lost and nothing is told twice', async () => {
   const last: MessageId = alice.received().at(-1)!.messageId;
   expect(last).toBeDefined();
 }, 90_000);
+
+test('two processes never write one account: the second waits in vain, a lost lease ends the first', async () => {
+  await expect(startGateway(config)).rejects.toMatchObject({ code: 'state-conflict' });
+  const database = connectDatabase(config.databaseUrl);
+  await database.query('UPDATE writer_leases SET fence = fence + 1');
+  const answer = await send({ to: aliceNumber, text: { body: 'zu spät' } }).catch(() => undefined);
+  // Refused as a service that is not here, or the server is gone already; never accepted.
+  expect([503, undefined]).toContain(answer?.status);
+  await until('closed', () =>
+    fetch(`${gateway.url}/health`).then(
+      () => false,
+      () => true,
+    ),
+  );
+  await database.close();
+}, 60_000);

@@ -72,7 +72,7 @@ const { json } = fc.letrec<{ json: unknown }>((tie) => ({
     { depthSize: 'small' },
     leaf,
     fc.array(tie('json'), { maxLength: 5 }),
-    fc.dictionary(word, tie('json'), { maxLength: 6 }),
+    fc.dictionary(word, tie('json'), { maxKeys: 6 }),
   ),
 }));
 

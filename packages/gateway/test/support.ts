@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { AccountHandler, Outgoing, ReceivedMessage, StatusUpdate } from '@siegel/client';
 import type { Database, Queryable } from '@siegel/database';
 import { testDatabase } from '@siegel/database/testing';
-import type { Attachment, Body } from '@siegel/protocol/content';
+import { type Attachment, type Body, encodeContent } from '@siegel/protocol/content';
 import {
   AccountId,
   ClientId,
@@ -167,6 +167,8 @@ export function createTestAccount(
     account: {
       async send(outgoing, within) {
         const clientId = outgoing.clientId ?? newClientId();
+        // What cannot be sealed is refused here, as the real account does.
+        encodeContent({ salt: new Uint8Array(16), body: outgoing.body });
         const write = { collection: 'outbox', key: clientId, value: new Uint8Array(1) } as const;
         await store.commit([write], async (transaction) => within?.(transaction, clientId));
         sent.push({ ...outgoing, clientId });

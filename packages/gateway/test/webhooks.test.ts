@@ -140,6 +140,57 @@ describe('what is told', () => {
     });
   });
 
+  test('a person who wrote first and is then written to by number is one person', async () => {
+    const message = await said('Hallo');
+    await until('the message', () => sink.received.length === 1);
+    const userId = sink.events()[0].messages[0].from_user_id;
+    const answer = await gateway.send({ to: '+491715550000', text: { body: 'Guten Tag' } });
+    const early = answer.json.contacts[0].user_id;
+    expect(early).not.toBe(userId);
+    await gateway.account.tell({
+      clientId: gateway.account.sent.at(-1)!.clientId,
+      conversationId: message.conversationId,
+      messageId: newMessageId(),
+      status: 'sent',
+      at: 1,
+    });
+    await until('the status', () => sink.received.length === 2);
+    expect(sink.events()[1].statuses[0]).toMatchObject({
+      recipient_id: '491715550000',
+      recipient_user_id: userId,
+    });
+    // The id handed out before still names the person.
+    expect((await gateway.send({ recipient: early, text: { body: 'x' } })).status).toBe(200);
+    expect(gateway.account.sent.at(-1)!.to).toMatchObject({
+      person: { accountId: message.sender.accountId },
+    });
+    await said('Danke', { conversationId: message.conversationId, sender: message.sender });
+    await until('the answer', () => sink.received.length === 3);
+    expect(sink.events()[2].messages[0]).toMatchObject({
+      from: '491715550000',
+      from_user_id: userId,
+    });
+  });
+
+  test('a recycled number: another account in that conversation is another person', async () => {
+    const answer = await gateway.send({ to: '+491715550001', text: { body: 'Guten Tag' } });
+    const conversationId = newConversationId();
+    await gateway.account.tell({
+      clientId: gateway.account.sent.at(-1)!.clientId,
+      conversationId,
+      messageId: newMessageId(),
+      status: 'sent',
+      at: 1,
+    });
+    await said('ich', { conversationId });
+    await said('jemand anderes', { conversationId: newConversationId() });
+    await until('all', () => sink.received.length === 3);
+    const [first, second] = sink.events().flatMap((value) => value.messages ?? []);
+    expect(first.from_user_id).toBe(answer.json.contacts[0].user_id);
+    expect(second.from_user_id).not.toBe(first.from_user_id);
+    expect(second.from).toBeUndefined();
+  });
+
   test.each([
     ['undeliverable', 131026],
     ['window-closed', 131047],

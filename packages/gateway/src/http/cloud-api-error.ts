@@ -54,6 +54,8 @@ function refusalOfFailure(error: SiegelError): CloudApiRefusal {
       return { code: 131016 };
     case 'attachment-corrupt':
       return { code: 131053 };
+    case 'request-invalid':
+      return { code: 100, details: 'The content of the message is not valid.' };
     default:
       return { code: 131000 };
   }

@@ -3,7 +3,7 @@
 import * as z from 'zod/mini';
 import { WebhookError } from './errors.ts';
 
-/** Header names of a delivery; the values' formats stand in docs/api/webhooks.md. */
+/** Header names of a delivery, and what stands in them. */
 export const webhookHeaders = {
   /** `sha256=` and the hex HMAC-SHA-256 of the exact body under the app secret */
   signature: 'x-hub-signature-256',
