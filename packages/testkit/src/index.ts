@@ -16,6 +16,7 @@ export {
   webhookSink,
 } from './network/webhook-sink.ts';
 export { choiceBody, type Offer, offersOf } from './people/choices.ts';
+export { type CertificateQuestion, fetchCertificate } from './people/fetch-certificate.ts';
 export { openJournalStore } from './people/journal-store.ts';
 export { type Person, type PersonOptions, person } from './people/person.ts';
 export { type PersonProcess, personProcess } from './people/person-process.ts';

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { readTownOptions } from '../src/index.ts';
 import { planPorts } from '../src/town/town-ports.ts';
 
+const here = { host: '127.0.0.1', gatewayHost: '127.0.0.1' };
 const read = (environment: Record<string, string>) => readTownOptions(environment);
 const tls = { SIEGEL_TLS_CERTIFICATE: '/c.pem', SIEGEL_TLS_KEY: '/k.pem' };
 const sms = { SIEGEL_SMS_URL: 'https://sms.example' };
@@ -37,7 +38,7 @@ test('relay and gateways do not share a database', () => {
 });
 
 test('the ports follow the plan of the design', async () => {
-  const ports = await planPorts({ port: 24400, host: '127.0.0.1', firms: 3 });
+  const ports = await planPorts({ port: 24400, ...here, firms: 3 });
   expect(ports).toMatchObject({ relay: 24400, business: 24401, console: 24402 });
   expect(ports.gateways).toEqual([24500, 24501, 24502]);
   expect(ports.bots).toHaveLength(3);
@@ -52,7 +53,7 @@ test('port 0 gives free ones, all different', async () => {
     bots,
   } = await planPorts({
     port: 0,
-    host: '127.0.0.1',
+    ...here,
     firms: 4,
   });
   const all = [relay, business, consolePort, ...gateways];
@@ -65,7 +66,7 @@ test('a taken port is named', async () => {
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   const address = other.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const planned = planPorts({ port, host: '127.0.0.1', firms: 0 });
+  const planned = planPorts({ port, ...here, firms: 0 });
   await expect(planned).rejects.toThrow(`Port ${port} is taken`);
   await new Promise((resolve) => other.close(resolve));
 });

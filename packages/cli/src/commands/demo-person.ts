@@ -2,10 +2,15 @@
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { openAccount, readIdentity } from '@siegel/client';
-import { connectToRelay, nodeEnvironment } from '@siegel/client/node';
-import { nodeProvider } from '@siegel/crypto/node';
+import { openNodeDevice } from '@siegel/client/node';
 import { PhoneNumber } from '@siegel/protocol/ids';
-import { countTexts, openJournalStore, readCode, registerPerson } from '@siegel/testkit';
+import {
+  countTexts,
+  fetchCertificate,
+  openJournalStore,
+  readCode,
+  registerPerson,
+} from '@siegel/testkit';
 import { readArguments } from '../arguments.ts';
 import { type Command, type Terminal, usage } from '../command.ts';
 import { languageOf } from '../language.ts';
@@ -87,16 +92,19 @@ export const demoPerson: Command = {
             ? askForCode(lines, terminal, texts.codeQuestion)
             : readCode(smsInbox, number.data, before),
       });
+      const token = identity.deviceToken;
+      const device = await openNodeDevice({ url: relay, store, token });
       const session = new PersonSession({
         out: terminal.out,
         language,
-        now: nodeEnvironment.now,
+        now: device.environment.now,
+        certificate: (contact, phoneNumberId) =>
+          fetchCertificate({ relay, token, store, contact, phoneNumberId }),
       });
       const account = await openAccount<undefined>({
-        ...nodeEnvironment,
+        ...device,
+        ...device.environment,
         store,
-        connection: connectToRelay({ url: relay, token: identity.deviceToken }),
-        provider: await nodeProvider(),
         handler: {
           message: async (message) => session.take(message),
           status: async (status) => session.takeStatus(status),

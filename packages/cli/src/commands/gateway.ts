@@ -22,6 +22,7 @@ Environment:
   SIEGEL_GATEWAY_WEBHOOK_URL, SIEGEL_GATEWAY_VERIFY_TOKEN    where events go
   SIEGEL_GATEWAY_ALLOWED_ADDRESSES    loopback or CIDR ranges that webhooks may reach beside public ones
   SIEGEL_GATEWAY_KEYS_HOSTED_BY  who runs this machine; every person sees it
+  SIEGEL_GATEWAY_PORTAL_FOLDER   web files served at /
   SIEGEL_LOG_LEVEL               debug, info, warn, error or silent`;
 
 async function enrol(code: string | undefined, terminal: Terminal): Promise<number> {

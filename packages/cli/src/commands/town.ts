@@ -16,7 +16,8 @@ Environment:
   SIEGEL_PORT     4400 unless set: messenger and relay; +1 business app; +2 console;
                   +100 and on one gateway per firm. 0 takes any free ones
   SIEGEL_HOST     127.0.0.1 unless set; a public address needs TLS or SIEGEL_BEHIND_PROXY=1,
-                  and SIEGEL_SMS_URL, because the SMS inbox is served to this machine only
+                  and SIEGEL_SMS_URL, because the SMS inbox is served to this machine only.
+                  Gateways stay on this machine unless a proxy is in front
   DATABASE_URL    a PostgreSQL for the relay instead of the embedded one
   SIEGEL_GATEWAY_DATABASE_URL    one for the gateways; each firm gets a database in it, made by this
                   role (CREATEDB) or beforehand: siegel_gateway_nordwind_air, ...`;

@@ -1,13 +1,15 @@
 // One sitting of a person at the terminal: shows what arrives, and does what is typed.
 import type {
   Account,
+  Contact,
   Conversation,
   ConversationNotice,
   ReceivedMessage,
   StatusUpdate,
   Target,
 } from '@siegel/client';
-import { PhoneNumber } from '@siegel/protocol/ids';
+import { type AccountId, type NumericId, PhoneNumber } from '@siegel/protocol/ids';
+import type { BusinessCertificate } from '@siegel/protocol/relay';
 import { choiceBody, offersOf } from '@siegel/testkit';
 import type { Language } from '../language.ts';
 import { describeContact, nameOf } from './describe-contact.ts';
@@ -18,6 +20,11 @@ export type SessionPorts = {
   readonly out: (line: string) => void;
   readonly language: Language;
   readonly now: () => number;
+  /** of a firm's number, checked on this device */
+  readonly certificate: (
+    contact: Contact,
+    phoneNumberId: NumericId,
+  ) => Promise<BusinessCertificate | undefined>;
 };
 
 const waitSecondsDefault = 10;
@@ -67,7 +74,7 @@ export class PersonSession {
   async #show(message: ReceivedMessage): Promise<void> {
     const account = this.#account;
     if (account === undefined || message.own) return;
-    const contact = await account.contact(message.sender.accountId);
+    const contact = await this.#contact(message.sender.accountId, message.phoneNumberId);
     const sender = nameOf(contact, this.#texts);
     const locale = this.#ports.language;
     const { lines, offers } = renderMessage(message, { sender, texts: this.#texts, locale });
@@ -84,6 +91,19 @@ export class PersonSession {
     await account.markRead(message.conversationId, message.messageId);
     this.#came += 1;
     for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  /** With the certificate of the number, which a firm that wrote first did not have to show. */
+  async #contact(
+    accountId: AccountId,
+    phoneNumberId: NumericId | undefined,
+  ): Promise<Contact | undefined> {
+    const contact = await this.#account?.contact(accountId);
+    if (contact?.kind !== 'business' || phoneNumberId === undefined) return contact;
+    const certificate = await this.#ports
+      .certificate(contact, phoneNumberId)
+      .catch(() => undefined);
+    return certificate === undefined ? contact : { ...contact, certificate };
   }
 
   /** Answers whether to go on. */
@@ -129,7 +149,9 @@ export class PersonSession {
   async #otherSide(conversation: Conversation) {
     const account = this.#account!;
     const other = conversation.members.find(({ accountId }) => accountId !== account.accountId);
-    return other === undefined ? undefined : account.contact(other.accountId);
+    return other === undefined
+      ? undefined
+      : this.#contact(other.accountId, conversation.phoneNumberId);
   }
 
   async #listChats(): Promise<void> {

@@ -8,11 +8,12 @@ import {
   type Store,
   type Target,
 } from '@siegel/client';
-import { connectToRelay, createMemoryStore, nodeEnvironment } from '@siegel/client/node';
-import { nodeProvider } from '@siegel/crypto/node';
+import { createMemoryStore, openNodeDevice } from '@siegel/client/node';
 import { SiegelError } from '@siegel/protocol/errors';
 import { type ClientId, PhoneNumber } from '@siegel/protocol/ids';
+import type { BusinessCertificate } from '@siegel/protocol/relay';
 import { choiceBody, offersOf } from './choices.ts';
+import { fetchCertificate } from './fetch-certificate.ts';
 import { registerPerson } from './register-person.ts';
 import { countTexts, readCode } from './sms-inbox.ts';
 
@@ -48,6 +49,8 @@ export interface Person {
   sendTextToNumber(number: string, text: string): Promise<ClientId>;
   /** The button, row or quick reply with this title. */
   tap(message: ReceivedMessage, title: string): Promise<ClientId>;
+  /** The firm's certificate, checked on this device; undefined when none holds. */
+  certificateOf(message: ReceivedMessage): Promise<BusinessCertificate | undefined>;
   /** Resolves when the message reached this status or a later one; rejects when it failed. */
   waitForStatus(
     clientId: ClientId,
@@ -144,11 +147,11 @@ export async function person(options: PersonOptions): Promise<Person> {
   const received = createWatched<ReceivedMessage>('message');
   const statuses = createWatched<StatusUpdate>('status');
   const notices: ConversationNotice[] = [];
+  const device = await openNodeDevice({ url: options.relay, store, token: identity.deviceToken });
   const account = await openAccount<undefined>({
-    ...nodeEnvironment,
+    ...device,
+    ...device.environment,
     store,
-    connection: connectToRelay({ url: options.relay, token: identity.deviceToken }),
-    provider: await nodeProvider(),
     ...(options.report === undefined ? {} : { report: options.report }),
     handler: {
       async message(message) {
@@ -186,6 +189,13 @@ export async function person(options: PersonOptions): Promise<Person> {
         inReplyTo: message.messageId,
       });
       return clientId;
+    },
+    async certificateOf({ sender, phoneNumberId }) {
+      const contact = await account.contact(sender.accountId);
+      if (contact === undefined || phoneNumberId === undefined) return undefined;
+      const { relay } = options;
+      const token = identity.deviceToken;
+      return fetchCertificate({ relay, token, store, contact, phoneNumberId });
     },
     waitForStatus: (clientId, wanted, wait = {}) =>
       waitForStatus(statuses, { clientId, wanted, timeoutMs: wait.timeoutMs }),

@@ -1,6 +1,5 @@
 // Makes a store into an account: number, code, keys. Goes on from wherever an earlier try was cut off.
 import {
-  type DeviceContext,
   finishRegistration,
   type Identity,
   proveNumber,
@@ -8,9 +7,7 @@ import {
   type Store,
   startRegistration,
 } from '@siegel/client';
-import { connectToRelay, nodeEnvironment } from '@siegel/client/node';
-import { createEngine } from '@siegel/crypto';
-import { nodeProvider } from '@siegel/crypto/node';
+import { openNodeDevice } from '@siegel/client/node';
 import { SiegelError } from '@siegel/protocol/errors';
 import type { PhoneNumber } from '@siegel/protocol/ids';
 
@@ -26,17 +23,6 @@ export type PersonRegistration = {
   readonly newPin?: string;
 };
 
-async function deviceContext(relay: string, store: Store<undefined>): Promise<DeviceContext> {
-  const provider = await nodeProvider();
-  return {
-    connection: connectToRelay({ url: relay }),
-    store,
-    engine: createEngine(provider),
-    provider,
-    environment: nodeEnvironment,
-  };
-}
-
 const refused = (step: string, outcome: string): SiegelError =>
   new SiegelError('relay-refused', `${step}: ${outcome}.`);
 
@@ -45,7 +31,7 @@ export async function registerPerson(registration: PersonRegistration): Promise<
   const { relay, store, number, language, pin, newPin } = registration;
   const known = await readIdentity(store);
   if (known !== undefined) return known;
-  const context = await deviceContext(relay, store);
+  const context = await openNodeDevice({ url: relay, store });
   try {
     const sent = await startRegistration(context, {
       number,

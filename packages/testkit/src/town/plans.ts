@@ -6,7 +6,7 @@ import type { GatewayChildConfig } from '../children/gateway-child.ts';
 import type { ChildPlan } from './child.ts';
 import type { TownDatabases } from './clusters.ts';
 import { programOf, repository } from './program.ts';
-import { urlOf } from './town-file.ts';
+import { gatewayHost, gatewayUrlOf, urlOf } from './town-file.ts';
 import type { TownOptions } from './town-options.ts';
 import type { TownPorts } from './town-ports.ts';
 import type { FirmState, TownHome } from './town-state.ts';
@@ -88,9 +88,9 @@ export function gatewayPlan(
       return {
         ...(code === undefined ? {} : { enrolmentCode: code }),
         gateway: {
-          host: options.host,
+          host: gatewayHost(options),
           port,
-          publicUrl: urlOf(options, port),
+          publicUrl: gatewayUrlOf(options, port),
           databaseUrl,
           relayUrl: urlOf(options, ports.relay),
           appId: firm.appId,
@@ -102,6 +102,7 @@ export function gatewayPlan(
             : { webhook: { url: botUrl(ports, index), verifyToken: firm.verifyToken } }),
           // Bots and tests listen on this machine.
           allowedAddresses: ['loopback'],
+          portalFolder: pages('portal'),
           keysHostedBy: plan.legalName,
           logLevel: options.logLevel ?? 'info',
         },
@@ -116,7 +117,7 @@ export function botPlan(plan: FirmCommon & { readonly state: FirmState }): Omit<
     name: `bot-${slug}`,
     command: programOf(`bots/${slug}`, 'main'),
     environment: {
-      SIEGEL_BOT_CLOUD_API: urlOf(options, ports.gateways[index]!),
+      SIEGEL_BOT_CLOUD_API: gatewayUrlOf(options, ports.gateways[index]!),
       SIEGEL_BOT_ACCESS_TOKEN: firm.accessToken,
       SIEGEL_BOT_PHONE_NUMBER_ID: firm.phoneNumberId ?? '',
       SIEGEL_BOT_APP_SECRET: firm.appSecret,

@@ -11,7 +11,7 @@ import { botPlan, gatewayPlan, relayPlan } from './plans.ts';
 import { codeFor, registerFirm, settleTemplates } from './prepare-firm.ts';
 import { writePrivateJson } from './private-file.ts';
 import { takeProcessLock } from './process-lock.ts';
-import { type TownFile, townFile, urlOf } from './town-file.ts';
+import { gatewayHost, gatewayUrlOf, type TownFile, townFile, urlOf } from './town-file.ts';
 import { checkTownOptions, type TownOptions } from './town-options.ts';
 import { planPorts, type TownPorts } from './town-ports.ts';
 import {
@@ -184,7 +184,7 @@ async function serveFirm(
     plan.home.writeState(state);
   }
   const access = {
-    cloudApi: urlOf(plan.options, plan.ports.gateways[index]!),
+    cloudApi: gatewayUrlOf(plan.options, plan.ports.gateways[index]!),
     accessToken: known.accessToken,
   };
   const wabaId = known.wabaId!;
@@ -268,7 +268,12 @@ export async function startTown(given: TownOptions, world: TownWorld): Promise<T
     const orphans = await endOrphans(home.childrenFile);
     if (orphans > 0) tell({ event: 'orphans-ended', count: orphans });
     const firms = chooseFirms(options.firms);
-    const ports = await planPorts({ ...options, firms: firms.length });
+    const ports = await planPorts({
+      port: options.port,
+      host: options.host,
+      gatewayHost: gatewayHost(options),
+      firms: firms.length,
+    });
     const started = startAll({ options, home, ports, firms, world, running });
     const file = await Promise.race([started, aborted(world.signal)]);
     return createTown(file, { running, home, stop });

@@ -1,6 +1,6 @@
 // `town.json`: what scripts and benches read to find and use the town (design §9). Its shape is public and stable.
 import type { DemoFirm } from '@siegel/bot';
-import type { TownOptions } from './town-options.ts';
+import { isLoopback, type TownOptions } from './town-options.ts';
 import type { TownPorts } from './town-ports.ts';
 import type { TownState } from './town-state.ts';
 
@@ -39,6 +39,16 @@ export function urlOf(options: TownOptions, port: number): string {
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
+/** Gateways end no TLS themselves: without a proxy in front they stay on this machine. */
+export const gatewayHost = (options: TownOptions): string =>
+  options.behindProxy || isLoopback(options.host) ? options.host : '127.0.0.1';
+
+/** How this machine reaches a firm's gateway. */
+export const gatewayUrlOf = (options: TownOptions, port: number): string => {
+  const { tls: _, ...plain } = options;
+  return urlOf({ ...plain, host: gatewayHost(options) }, port);
+};
+
 export function townFile(
   options: TownOptions,
   ports: TownPorts,
@@ -50,11 +60,12 @@ export function townFile(
     messenger: relay,
     business: urlOf(options, ports.business),
     console: urlOf(options, ports.console),
-    smsInbox: `${relay}/sms-inbox`,
+    // Where an SMS service sends the codes, nobody can read them here.
+    smsInbox: options.sms === undefined ? `${relay}/sms-inbox` : '',
     operator: known.state.operator,
     businesses: known.firms.map((firm, index) => {
       const state = known.state.firms[firm.slug]!;
-      const gateway = urlOf(options, ports.gateways[index]!);
+      const gateway = gatewayUrlOf(options, ports.gateways[index]!);
       return {
         name: firm.displayName,
         number: firm.number,

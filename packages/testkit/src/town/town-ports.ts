@@ -31,10 +31,12 @@ const portOf = (server: Server): number => {
 };
 
 /** Takes each port for a moment; 0 takes a free one. Held all together, so that none comes twice. */
-async function probe(ports: readonly number[], host: string): Promise<number[]> {
+async function probe(
+  places: readonly { readonly port: number; readonly host: string }[],
+): Promise<number[]> {
   const servers: Server[] = [];
   try {
-    for (const port of ports) servers.push(await listen(port, host));
+    for (const { port, host } of places) servers.push(await listen(port, host));
     return servers.map(portOf);
   } finally {
     await Promise.all(
@@ -47,23 +49,22 @@ async function probe(ports: readonly number[], host: string): Promise<number[]> 
 export async function planPorts(options: {
   readonly port: number;
   readonly host: string;
+  readonly gatewayHost: string;
   readonly firms: number;
 }): Promise<TownPorts> {
-  const { port, host, firms } = options;
+  const { port, host, gatewayHost, firms } = options;
   const at = (step: number) => (port === 0 ? 0 : port + step);
   const each = Array.from({ length: firms }, (_, index) => index);
-  const outside = [at(0), at(1), at(2), ...each.map((index) => at(100 + index))];
-  const found = await probe(outside, host);
+  const pages = [0, 1, 2].map((step) => ({ port: at(step), host }));
+  const gateways = each.map((index) => ({ port: at(100 + index), host: gatewayHost }));
   // Bots are reached by their own gateway only.
-  const bots = await probe(
-    each.map(() => 0),
-    '127.0.0.1',
-  );
+  const bots = each.map(() => ({ port: 0, host: '127.0.0.1' }));
+  const found = await probe([...pages, ...gateways, ...bots]);
   return {
     relay: found[0]!,
     business: found[1]!,
     console: found[2]!,
-    gateways: found.slice(3),
-    bots,
+    gateways: found.slice(3, 3 + firms),
+    bots: found.slice(3 + firms),
   };
 }
