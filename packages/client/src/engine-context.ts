@@ -63,9 +63,6 @@ export type Step = {
 
 export const createStep = (): Step => ({ writes: [], sessions: [], tell: [], then: [] });
 
-export const isEmpty = (step: Step): boolean =>
-  step.writes.length === 0 && step.sessions.length === 0 && step.tell.length === 0;
-
 export const put = (step: Step, collection: Collection, key: string, value: Uint8Array): void => {
   step.writes.push({ collection, key, value });
 };

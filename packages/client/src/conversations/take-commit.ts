@@ -12,7 +12,7 @@ import { createAuthorizer } from './contacts.ts';
 import { change, type Draft, tellNotice } from './draft.ts';
 import { sameRoster } from './join-externally.ts';
 import { adoptPending, readPending, tellRosterChange } from './pending-commit.ts';
-import type { Taken } from './take-item.ts';
+import type { Taken } from './taken.ts';
 
 export async function takeCommit(
   context: EngineContext,

@@ -9,7 +9,7 @@ import { ReceivedRecord } from '../engine-records.ts';
 import { encodeRecord } from '../record.ts';
 import { type Draft, tellNotice } from './draft.ts';
 import { receivedKey, takeContent } from './take-content.ts';
-import type { Taken } from './take-item.ts';
+import type { Taken } from './taken.ts';
 
 export async function takeDelivered(
   context: EngineContext,

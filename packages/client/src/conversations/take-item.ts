@@ -11,10 +11,8 @@ import { forgetParked, type Parked, park, readParked } from './parked-items.ts';
 import { takeCommit } from './take-commit.ts';
 import { takeDelivered } from './take-delivered.ts';
 import { takeWelcome } from './take-welcome.ts';
+import type { Taken } from './taken.ts';
 import type { StageResult } from './turn.ts';
-
-/** `done`: the draft holds all there is to say. Otherwise the item is kept, and why. */
-export type Taken = 'done' | ParkedRecord['state'];
 
 export function takeItem(context: EngineContext, item: DeliveredItem): Promise<void> {
   return context.lanes.enter(item.conversationId, async () => {

@@ -8,7 +8,7 @@ import { askRelay, createAuthorizer } from './contacts.ts';
 import { change, type Draft, tellNotice } from './draft.ts';
 import { sameRoster } from './join-externally.ts';
 import { forgetOldSessions, pendingKey, readPending } from './pending-commit.ts';
-import type { Taken } from './take-item.ts';
+import type { Taken } from './taken.ts';
 import { rememberTarget, targetsOf } from './targets.ts';
 
 export async function takeWelcome(
