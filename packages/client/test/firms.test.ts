@@ -114,8 +114,26 @@ describe('a firm', { timeout: 60_000 }, () => {
       const statuses = gateway.statuses.filter((each) => each.clientId === clientId);
       expect(statuses.map(({ status }) => status)).toEqual(['sent', 'delivered', 'read']);
     }
-    const contact = await alice.account.contact(gateway.identity.accountId);
-    expect(contact?.kind).toBe('business');
+  });
+
+  it('that writes first is known by its certificate, which the person asks the operator for', async () => {
+    const firm = await world.firm();
+    const alice = await world.person();
+    const { identity } = firm.gateway;
+    await firm.gateway.account.send(templateMessage(firm, alice, await approved(firm)));
+    await eventually(
+      () => alice.received.length === 1,
+      () => [firm.gateway.reports.map(String), firm.gateway.statuses],
+    );
+    expect(await alice.account.contact(identity.accountId)).toMatchObject({
+      kind: 'business',
+      accountKey: identity.accountKey,
+      certificate: {
+        sub: identity.accountId,
+        cnf: { jwk: { x: identity.accountKey } },
+        phoneNumberId: firm.number,
+      },
+    });
   });
 
   it('cannot write freely to somebody who has not written', async () => {

@@ -15,6 +15,7 @@ import { type ConversationState, type DeviceList, getConversation } from '@siege
 import type { EngineContext } from '../engine-context.ts';
 import type { ContactRecord, ConversationRecord } from '../engine-records.ts';
 import { adoptState, changeContact, contactOf, type Draft, tellNotice } from './draft.ts';
+import { learnMissingCertificate } from './learn-certificate.ts';
 
 /** How a signed list was taken: `refused` when nobody signed it, or somebody else than it says. */
 export type LearntList = 'learnt' | 'known' | 'key-changed' | 'refused';
@@ -89,6 +90,7 @@ export async function askRelay(
       for (const signed of answer.deviceLists) {
         await learnDeviceList(context, draft, signed, expected);
       }
+      await learnMissingCertificate(context, draft);
       return { state: answer.state, groupInfo: answer.groupInfo };
     }
   }

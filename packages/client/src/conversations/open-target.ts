@@ -1,31 +1,21 @@
 // Finding or founding the conversation of a target: the relay says which it is, and if nobody founded it yet, we do.
 
-import { verifyBusinessCertificate } from '@siegel/crypto';
-import { SiegelError } from '@siegel/protocol/errors';
-import type { ConversationId, NumericId } from '@siegel/protocol/ids';
+import type { ConversationId } from '@siegel/protocol/ids';
 import {
   type AnswerOf,
   type ConversationState,
-  getBusinessCertificate,
   type MemberKeys,
   openConversation,
 } from '@siegel/protocol/relay';
 import type { FailureReason } from '../account-api.ts';
-import { nowInSeconds } from '../device-context.ts';
 import type { EngineContext } from '../engine-context.ts';
 import { engineLimits } from '../engine-limits.ts';
 import type { OutboxRecord } from '../engine-records.ts';
 import { addToConversation, failUnplaced, hasExpired, readOutbox } from '../outbox.ts';
 import { kindsOf, learnDeviceList } from './contacts.ts';
-import {
-  adoptState,
-  changeContact,
-  contactOf,
-  type Draft,
-  openDraft,
-  storeDraft,
-} from './draft.ts';
+import { adoptState, contactOf, type Draft, openDraft, storeDraft } from './draft.ts';
 import { proposeFounding } from './found-generation.ts';
+import { learnCertificate } from './learn-certificate.ts';
 import { readPending } from './pending-commit.ts';
 import { knownConversation, openWith, rememberTarget, targetsOf } from './targets.ts';
 import { comeBack, type StageResult, type Turn } from './turn.ts';
@@ -130,36 +120,9 @@ async function isCertifiedBusiness(
     if (draft.record === undefined) break;
     await learnDeviceList(context, draft, deviceList, kindsOf(draft.record));
   }
-  const contact = await contactOf(context, draft, business.accountId);
-  if (contact === undefined) return false;
-  const signed = await certificateOf(context, phoneNumberId);
-  if (signed === undefined) return true;
-  const verified = await verifyBusinessCertificate(signed, {
-    issuerKeys: context.operatorKeys,
-    now: nowInSeconds(context),
-  });
+  if ((await contactOf(context, draft, business.accountId)) === undefined) return false;
   // Expiry stops the badge, never joining (design §3).
-  if (verified.outcome === 'expired') return true;
-  if (verified.outcome !== 'valid') return false;
-  const { sub, cnf } = verified.statement;
-  if (sub !== contact.accountId || cnf.jwk.x !== contact.accountKey) return false;
-  changeContact(draft, { ...contact, certificate: verified.statement });
-  return true;
-}
-
-async function certificateOf(
-  context: EngineContext,
-  phoneNumberId: NumericId,
-): Promise<string | undefined> {
-  const answer = await context.connection.call(getBusinessCertificate, { phoneNumberId });
-  switch (answer.outcome) {
-    case 'certificate':
-      return answer.certificate;
-    case 'not-found':
-      return undefined;
-    case 'rate-limited':
-      throw new SiegelError('too-many-requests', 'getBusinessCertificate');
-  }
+  return (await learnCertificate(context, draft)) !== 'refused';
 }
 
 /** Everything that waited for the target joins the conversation's queue, in its order and in one commit. */
