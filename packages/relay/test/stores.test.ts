@@ -63,7 +63,8 @@ describe('behind a proxy', () => {
     const behind = await startTestRelay({ behindProxy: true, rateFactor: 1 });
     const ask = async (forwarded: string) => {
       const { path, init } = requestFor(requestCode, { number: freshNumber() });
-      const headers = { ...init.headers, 'x-forwarded-for': forwarded };
+      const headers = new Headers(init.headers);
+      headers.set('x-forwarded-for', forwarded);
       const response = await behind.send(path, { ...init, headers });
       return ((await response.json()) as { outcome: string }).outcome;
     };

@@ -14,7 +14,7 @@ export type PinPorts = BasePorts & {
 };
 
 const hour = 3600;
-/** Seconds after the first, second, … wrong try; the last one stays. The first day allows eleven tries, each later day one. */
+/** Seconds after the first, second, … wrong try; the first day allows eleven, each later one one. */
 const pinWaits = [5, 10, 30, 60, 300, 900, hour, 2 * hour, 4 * hour, 8 * hour, 24 * hour];
 
 /** OWASP's second choice of parameters: 19 MiB, two passes, one lane. The library's default kind is Argon2id. */
