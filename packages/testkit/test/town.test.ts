@@ -1,6 +1,6 @@
 // The whole town: what it writes down, that a curl reaches a person and the bot answers, that crashes heal, and that data stays.
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { plainText, type ReceivedMessage, renderTemplate } from '@siegel/client';
@@ -261,6 +261,22 @@ test('a stop leaves no process, and a second start keeps every key, id and chat'
   await alice.sendTextToNumber(firmNamed('Nordwind Air').number, 'NW422');
   await alice.waitFor(isText(/^NW422/));
   await alice.close();
+}, 120_000);
+
+test('a home that forgot a registration finds its firm again', async () => {
+  await town.stop();
+  const path = join(home, 'state.json');
+  const state = JSON.parse(readFileSync(path, 'utf8')) as {
+    firms: Record<string, { accountId?: string; phoneNumberId?: string; enrolled: boolean }>;
+  };
+  const forgotten = state.firms['postwagen']!;
+  const { phoneNumberId } = forgotten;
+  delete forgotten.accountId;
+  delete forgotten.phoneNumberId;
+  forgotten.enrolled = false;
+  writeFileSync(path, JSON.stringify(state));
+  await start();
+  expect(firmNamed('Postwagen').phoneNumberId).toBe(phoneNumberId);
 }, 120_000);
 
 test('a start that is given up leaves nothing behind', async () => {

@@ -10,11 +10,11 @@ export type RegisteredFirm = {
   readonly accountId: string;
   readonly wabaId: string;
   readonly phoneNumberId: string;
-  readonly enrolmentCode: string;
 };
 
 export type Operator = {
-  register(firm: DemoFirm): Promise<RegisteredFirm>;
+  /** Undefined when the number is taken. */
+  register(firm: DemoFirm): Promise<RegisteredFirm | undefined>;
   /** Undefined when the firm is enrolled already. */
   freshCode(accountId: string): Promise<string | undefined>;
   approve(templateId: string): Promise<void>;
@@ -34,20 +34,13 @@ export function connectOperator(relayUrl: string, operatorToken: string): Operat
         level: firm.level,
         numbers: [{ number: PhoneNumber.parse(firm.number), displayName: firm.displayName }],
       });
-      if (answer.outcome === 'number-taken') {
-        throw new SiegelError(
-          'state-conflict',
-          `${firm.displayName} is registered at this relay, but this home does not know it. ` +
-            'The first start was cut off, or the home was changed: begin with an empty SIEGEL_HOME.',
-        );
-      }
+      if (answer.outcome === 'number-taken') return undefined;
       const [number] = answer.business.numbers;
       if (number === undefined) throw new SiegelError('relay-refused', 'A firm without a number.');
       return {
         accountId: answer.business.accountId,
         wabaId: number.wabaId,
         phoneNumberId: number.phoneNumberId,
-        enrolmentCode: answer.enrolmentCode,
       };
     },
     async freshCode(accountId) {

@@ -1,5 +1,8 @@
-// Brings one firm from nothing to serving, from wherever an earlier start was cut off: registered, enrolled, templates approved, webhook set.
+// Brings one firm from nothing to serving, from wherever an earlier start was cut off: registered,
+// enrolled, templates approved.
+import { SiegelError } from '@siegel/protocol/errors';
 import type { TownFirm } from './demo-firms.ts';
+import { findRegistered } from './find-registered.ts';
 import { createTemplate, type GraphAccess, listTemplates } from './graph-client.ts';
 import type { Operator } from './operator.ts';
 import type { FirmState } from './town-state.ts';
@@ -8,10 +11,17 @@ import type { FirmState } from './town-state.ts';
 export async function registerFirm(
   operator: Operator,
   { firm }: TownFirm,
-  state: FirmState,
+  known: { readonly state: FirmState; readonly relayDatabaseUrl: string },
 ): Promise<FirmState> {
+  const { state, relayDatabaseUrl } = known;
   if (state.accountId !== undefined) return state;
-  return { ...state, ...(await operator.register(firm)) };
+  const registered =
+    (await operator.register(firm)) ?? (await findRegistered(relayDatabaseUrl, firm));
+  if (registered !== undefined) return { ...state, ...registered };
+  throw new SiegelError(
+    'state-conflict',
+    `${firm.number}, the number of ${firm.displayName}, belongs to somebody else at this relay.`,
+  );
 }
 
 /** The code to enrol with; undefined when the gateway has done so already. */

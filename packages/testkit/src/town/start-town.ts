@@ -158,11 +158,19 @@ function chooseFirms(slugs: readonly string[] | undefined): readonly TownFirm[] 
   });
 }
 
-async function registerAll(plan: Plan, state: TownState, operator: Operator): Promise<void> {
+async function registerAll(
+  plan: Plan,
+  state: TownState,
+  known: { readonly operator: Operator; readonly databases: Promise<TownDatabases> },
+): Promise<void> {
+  const { relayUrl } = await known.databases;
   for (const one of plan.firms) {
     const { slug } = one.firm;
     const before = state.firms[slug]!;
-    const after = await registerFirm(operator, one, before);
+    const after = await registerFirm(known.operator, one, {
+      state: before,
+      relayDatabaseUrl: relayUrl,
+    });
     if (after === before) continue;
     state.firms[slug] = after;
     // At once: a registration that is not written down cannot be asked for again.
@@ -211,7 +219,7 @@ async function startAll(plan: Plan): Promise<TownFile> {
   running.operator = operator;
   tell({ event: 'step', step: 'relay' });
   const relayReady = relay.start();
-  const registered = relayReady.then(() => registerAll(plan, state, operator));
+  const registered = relayReady.then(() => registerAll(plan, state, { operator, databases }));
   registered.catch(() => {});
   const starting = firms.flatMap(({ firm }, index) => {
     const common = { options, home, ports, index, ...firm };

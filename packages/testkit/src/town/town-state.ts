@@ -6,11 +6,10 @@ import * as z from 'zod/mini';
 import { readJson, writePrivateJson } from './private-file.ts';
 
 const FirmState = z.object({
-  /** written down before the registration is asked for, so that a cut-off start can find its firm again */
+  /** unknown until the firm is registered */
   accountId: z.optional(z.string()),
   wabaId: z.optional(z.string()),
   phoneNumberId: z.optional(z.string()),
-  enrolmentCode: z.optional(z.string()),
   enrolled: z.boolean(),
   appId: z.string(),
   appSecret: z.string(),
