@@ -20,15 +20,20 @@ const stopSecondsMax = 8;
 
 export async function startChild(plan: {
   readonly name: string;
-  /** a built program, from the root of the repository */
+  /** from the root of the repository; a source is run through tsx */
   readonly program: string;
   readonly config: unknown;
   readonly profile: boolean;
+  /** all it says beside `ready` and `failure` */
+  readonly onMessage?: (message: object) => void;
 }): Promise<RunningChild> {
   const { name, program, config, profile } = plan;
   const folder = profile ? mkdtempSync(join(tmpdir(), 'siegel-bench-')) : undefined;
   const child = fork(fileURLToPath(new URL(`../${program}`, import.meta.url)), [], {
-    execArgv: folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`],
+    execArgv: [
+      ...(program.endsWith('.ts') ? ['--import', 'tsx'] : []),
+      ...(folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`]),
+    ],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -46,7 +51,10 @@ export async function startChild(plan: {
       startSecondsMax * 1000,
     );
     child.on('message', (message: { type?: string; url?: string; failure?: string }) => {
-      if (message.type !== 'ready' && message.type !== 'failure') return;
+      if (message.type !== 'ready' && message.type !== 'failure') {
+        plan.onMessage?.(message);
+        return;
+      }
       clearTimeout(timer);
       if (message.url === undefined)
         reject(new Error(`${name}: ${message.failure ?? 'no address'}`));

@@ -22,6 +22,24 @@ export type Firm = {
   readonly templateTo: (number: PhoneNumber) => Outgoing;
 };
 
+/** What the operator does; the caller closes its connection. */
+export async function registerFirm(relay: RelayProcess) {
+  const operator = connectToRelay({ url: relay.url, token: relay.operatorToken });
+  const { enrolmentCode, business } = must(
+    await operator.call(registerBusiness, {
+      legalName: 'Nordwind Air GmbH',
+      country: 'DE',
+      evidence: 'demo',
+      level: 'badge',
+      numbers: [{ number: PhoneNumber.parse('+493023125999'), displayName: 'Nordwind Air' }],
+    }),
+    'registered',
+  );
+  const [number] = business.numbers;
+  if (number === undefined) throw new Error('a firm without a number');
+  return { operator, enrolmentCode, number };
+}
+
 const words = 'Ihr Flug {{1}} startet um {{2}} Uhr von Flugsteig {{3}}.';
 const values = [
   { name: '1', text: 'NW 4711' },
@@ -36,23 +54,11 @@ export async function openFirm(
     readonly report: (error: unknown) => void;
   },
 ): Promise<Firm> {
-  const operator = connectToRelay({ url: relay.url, token: relay.operatorToken });
-  const registered = must(
-    await operator.call(registerBusiness, {
-      legalName: 'Nordwind Air GmbH',
-      country: 'DE',
-      evidence: 'demo',
-      level: 'badge',
-      numbers: [{ number: PhoneNumber.parse('+493023125999'), displayName: 'Nordwind Air' }],
-    }),
-    'registered',
-  );
-  const [number] = registered.business.numbers;
-  if (number === undefined) throw new Error('a firm without a number');
+  const { operator, enrolmentCode, number } = await registerFirm(relay);
   const device = await deviceContext(relay.url);
   const { identity } = must(
     await enrolBusiness(device, {
-      code: registered.enrolmentCode,
+      code: enrolmentCode,
       role: 'gateway',
       keysHostedBy: 'Nordwind Air GmbH',
     }),
