@@ -68,7 +68,8 @@ module.exports = {
       from: { path: '^packages/relay/src' },
       to: {
         path: [
-          '^packages/crypto/src/(attachment|open-attachment|padding|mls/(open|seal|create-engine|join-by-welcome|found-group|adopt-commit))',
+          '^packages/crypto/src/(attachment|open-attachment|padding)',
+          '^packages/crypto/src/mls/(open|seal|create-engine|join-by-|found-group|adopt-commit)',
           '^packages/protocol/src/content/',
         ],
         reachable: true,

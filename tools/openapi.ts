@@ -13,12 +13,12 @@ type JsonSchema = Record<string, unknown> & {
 };
 
 const jsonSchema = (schema: z.ZodMiniType): JsonSchema => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+  const { $schema: _, ...rest }: JsonSchema = z.toJSONSchema(schema, {
     target: 'draft-2020-12',
     io: 'input',
     unrepresentable: 'any',
   });
-  return rest as JsonSchema;
+  return rest;
 };
 
 const pathNames = (path: string): string[] =>
@@ -71,13 +71,16 @@ function responsesOf(endpoint: Endpoint) {
       description: outcomes.map(({ name }) => name).join(', '),
       content: {
         'application/json': {
-          schema: outcomes.length === 1 ? shape(outcomes[0]!) : { oneOf: outcomes.map(shape) },
+          schema: alternatives(outcomes.map(shape)),
         },
       },
     },
   ]);
   return { ...Object.fromEntries(responses), default: { $ref: '#/components/responses/Error' } };
 }
+
+const alternatives = ([first, ...others]: JsonSchema[]): JsonSchema | undefined =>
+  others.length === 0 ? first : { oneOf: [first, ...others] };
 
 function operationOf(endpoint: Endpoint) {
   const schema = jsonSchema(endpoint.request);

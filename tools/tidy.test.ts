@@ -16,7 +16,7 @@ describe('tidy', () => {
     expect(silent).toEqual([]);
   });
 
-  it('no line of code is longer than 100 columns, but for what cannot be broken', () => {
+  it('no line is longer than 140 columns; code is wrapped at 100 by the formatter', () => {
     const long = code.flatMap((path) =>
       text(path)
         .split('\n')

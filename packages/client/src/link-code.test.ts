@@ -1,3 +1,5 @@
+// Linking codes are typed by people: what is read is what was shown, or a refusal.
+
 import { fc, test as property } from '@fast-check/vitest';
 import { nodeProvider } from '@siegel/crypto/node';
 import { AccountId, DeviceId } from '@siegel/protocol/ids';

@@ -1,3 +1,5 @@
+// A status only moves forward, whatever order the news comes in.
+
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect, it } from 'vitest';
 import type { MessageStatus } from './account-api.ts';

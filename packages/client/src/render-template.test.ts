@@ -1,3 +1,5 @@
+// Templates are rendered on the device, from values that may be hostile.
+
 import { fc, test as property } from '@fast-check/vitest';
 import type { Template, TemplateValue } from '@siegel/protocol/content';
 import { AccountId, NumericId } from '@siegel/protocol/ids';

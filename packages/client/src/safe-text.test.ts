@@ -1,3 +1,5 @@
+// What others write is shown without the characters that could mislead.
+
 import { expect, test } from 'vitest';
 import { isolated, safeFilename, safeLine, safeText } from './safe-text.ts';
 

@@ -1,3 +1,5 @@
+// Two people and the real relay: found, send, receive, once and in order.
+
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createWorld, seen, text, type World } from './engine-world.ts';
 

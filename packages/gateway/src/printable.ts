@@ -1,4 +1,5 @@
-// Names that others chose: without control and direction characters and half surrogates, which no name needs and some programs stumble over.
+// Names that others chose: without control and direction characters and half surrogates,
+// which no name needs and some programs stumble over.
 
 const hostile = /[\p{Cc}\p{Cs}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 

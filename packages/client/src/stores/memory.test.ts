@@ -1,3 +1,5 @@
+// The memory store passes the contract of all stores.
+
 import { testStore } from '../store.contract.ts';
 import { createMemoryShelf, createMemoryStore } from './memory.ts';
 

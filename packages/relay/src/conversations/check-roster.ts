@@ -6,7 +6,6 @@ import type { DeviceAddress, RosterLeaf } from '@siegel/protocol/relay';
 import {
   type Accounts,
   isSameDevice,
-  type Member,
   type StoredConversation,
   type StoredLeaf,
 } from './read-conversations.ts';
@@ -185,12 +184,3 @@ function checkSizes(
   const tooMany = conversation.kind === 'group' && members > limits.membersPerGroup + 1;
   return tooMany ? refuse('too-many-members') : { allowed: true, roster };
 }
-
-/** Members after the commit. */
-export const membersAfter = (
-  conversation: StoredConversation,
-  { joining, leaving }: MemberChange,
-): Member[] => [
-  ...conversation.members.filter(({ accountId }) => !leaving.includes(accountId)),
-  ...joining.map((accountId): Member => ({ accountId, kind: 'person', role: 'member' })),
-];
