@@ -1,4 +1,5 @@
-// What a command of `siegel` is: a name, words for its help, and something to run with the terminal it runs in.
+// What a command of `siegel` is: a name, words for its help, and something to run with the terminal
+// it runs in.
 import { SiegelError } from '@siegel/protocol/errors';
 
 export type Terminal = {

@@ -1,4 +1,5 @@
-// The `siegel` command: finds the command asked for, runs it, and turns what went wrong into a sentence and an exit code.
+// The `siegel` command: finds the command asked for, runs it, and turns what went wrong into a
+// sentence and an exit code.
 import { type Command, sentenceOf, type Terminal, UsageError } from './command.ts';
 
 /** Loaded when asked for, so that help needs no database driver. */

@@ -1,4 +1,5 @@
-// Finds the town this command is run beside: its addresses in town.json, the operator's token in state.json.
+// Finds the town this command is run beside: its addresses in town.json, the operator's token in
+// state.json.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Terminal } from './command.ts';

@@ -1,4 +1,5 @@
-// The `siegel` command: help for everything, sentences instead of stacks, exit codes that scripts can use.
+// The `siegel` command: help for everything, sentences instead of stacks, exit codes that scripts
+// can use.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// The town as `npm start` runs it: a process that serves, is killed, heals on its next start, and ends clean on a signal.
+// The town as `npm start` runs it: a process that serves, is killed, heals on its next start, and
+// ends clean on a signal.
 // And a person in the terminal, driven through a pipe.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -81,6 +82,7 @@ test('a killed supervisor takes its children along, the next start heals, a sign
   const before = await untilReady(first);
   expect(first.said()).toContain(before.relay);
   expect(first.said()).toContain(`${before.businesses[0]!.cloudApi}/v25.0/`);
+  for (const { accessToken } of before.businesses) expect(first.said()).not.toContain(accessToken);
   const pids = pidsOf();
   expect(pids.length).toBeGreaterThanOrEqual(9);
   expect(pids.every(isAlive)).toBe(true);

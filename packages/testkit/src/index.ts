@@ -24,6 +24,12 @@ export type { PersonConfig } from './people/person-protocol.ts';
 export { type PersonRegistration, registerPerson } from './people/register-person.ts';
 export { countTexts, readCode } from './people/sms-inbox.ts';
 export { demoFirms, type TownFirm } from './town/demo-firms.ts';
-export { startTown, type Town, type TownEvent, type TownWorld } from './town/start-town.ts';
+export {
+  startTown,
+  type Town,
+  type TownDatabaseUrls,
+  type TownEvent,
+  type TownWorld,
+} from './town/start-town.ts';
 export type { TownBusiness, TownFile } from './town/town-file.ts';
 export { checkTownOptions, readTownOptions, type TownOptions } from './town/town-options.ts';

@@ -1,4 +1,5 @@
-// The watch over one child: ready, died and started again with growing pauses, given up, ended; and whose processes are whose.
+// The watch over one child: ready, died and started again with growing pauses, given up, ended; and
+// whose processes are whose.
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';

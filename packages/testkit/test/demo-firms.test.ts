@@ -1,4 +1,5 @@
-// The demo firms themselves: what they may send reads well in both languages and passes the relay's automatic rules (T2).
+// The demo firms themselves: what they may send reads well in both languages and passes the relay's
+// automatic rules (T2).
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PhoneNumber } from '@siegel/protocol/ids';

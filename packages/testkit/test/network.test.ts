@@ -1,4 +1,5 @@
-// The tools that look at the line and spoil it: the wire tap sees what was written, the bad line does what its seed says.
+// The tools that look at the line and spoil it: the wire tap sees what was written, the bad line
+// does what its seed says.
 import { createServer } from 'node:http';
 import { signatureOf } from '@siegel/bot';
 import { afterEach, describe, expect, test } from 'vitest';

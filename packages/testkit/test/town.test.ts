@@ -1,4 +1,5 @@
-// The whole town: what it writes down, that a curl reaches a person and the bot answers, that crashes heal, and that data stays.
+// The whole town: what it writes down, that a curl reaches a person and the bot answers, that
+// crashes heal, and that data stays.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

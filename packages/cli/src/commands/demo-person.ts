@@ -1,4 +1,5 @@
-// `siegel demo-person`: a person in the terminal, with an account of their own, until the messenger in the browser exists.
+// `siegel demo-person`: a person in the terminal, with an account of their own, until the messenger
+// in the browser exists.
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { openAccount, readIdentity } from '@siegel/client';
@@ -39,7 +40,10 @@ const numberDefault = '+4915550001001';
 
 type Lines = NodeJS.AsyncIterator<string>;
 
-/** Lines of the terminal or of a pipe, kept from now on; they end with it, or when the command is asked to. */
+/**
+ * Lines of the terminal or of a pipe, kept from now on; they end with it, or when the command is
+ * asked to.
+ */
 function linesOf(reader: Interface, signal: AbortSignal): Lines {
   const close = () => reader.close();
   signal.addEventListener('abort', close, { once: true });

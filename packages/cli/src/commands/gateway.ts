@@ -20,7 +20,7 @@ Environment:
   SIEGEL_GATEWAY_APP_ID, SIEGEL_GATEWAY_APP_SECRET    made when left out
   SIEGEL_GATEWAY_TOKENS_FILE     JSON list of access tokens: [{ "token": "..." }]
   SIEGEL_GATEWAY_WEBHOOK_URL, SIEGEL_GATEWAY_VERIFY_TOKEN    where events go
-  SIEGEL_GATEWAY_ALLOWED_ADDRESSES    loopback or CIDR ranges that webhooks may reach beside public ones
+  SIEGEL_GATEWAY_ALLOWED_ADDRESSES    loopback or CIDR ranges webhooks may reach beside public ones
   SIEGEL_GATEWAY_KEYS_HOSTED_BY  who runs this machine; every person sees it
   SIEGEL_GATEWAY_PORTAL_FOLDER   web files served at /
   SIEGEL_LOG_LEVEL               debug, info, warn, error or silent`;

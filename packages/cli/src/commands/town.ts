@@ -8,11 +8,11 @@ import { type Language, languageOf } from '../language.ts';
 
 const help = `Usage: siegel town
 
-Runs the whole of Siegel on this machine: relay, and for each of four invented firms a gateway, a bot
-and a database. Ctrl-C ends everything; what was written stays in the data folder.
+Runs the whole of Siegel on this machine: relay, and for each of four invented firms a gateway,
+a bot and a database. Ctrl-C ends everything; what was written stays in the data folder.
 
 Environment:
-  SIEGEL_HOME     the data folder; .siegel unless set. When ready, town.json in it holds all addresses
+  SIEGEL_HOME     the data folder; .siegel unless set. When ready, its town.json holds all addresses
   SIEGEL_PORT     4400 unless set: messenger and relay; +1 business app; +2 console;
                   +100 and on one gateway per firm. 0 takes any free ones
   SIEGEL_HOST     127.0.0.1 unless set; a public address needs TLS or SIEGEL_BEHIND_PROXY=1,
@@ -95,13 +95,16 @@ function reporter(home: string, language: Language, terminal: Terminal) {
   };
 }
 
+const readToken = 'JSON.parse(fs.readFileSync(process.argv[1])).businesses[0].accessToken';
+
 function curlOf(town: Town, language: Language): string[] {
   const [firm] = town.file.businesses;
   if (firm === undefined) return [];
   const value = (text: string) => `{ "type": "text", "text": "${text}" }`;
   return [
     `curl ${firm.cloudApi}/v25.0/${firm.phoneNumberId}/messages \\`,
-    `  -H 'Authorization: Bearer ${firm.accessToken}' \\`,
+    // The token stays in its file: what is printed here may end in a log.
+    `  -H "Authorization: Bearer $(node -p '${readToken}' '${join(town.home, 'town.json')}')" \\`,
     `  -H 'Content-Type: application/json' -d '{`,
     `    "messaging_product": "whatsapp", "to": "+4915550001001", "type": "template",`,
     `    "template": { "name": "flight_update", "language": { "code": "${language}" },`,

@@ -1,4 +1,5 @@
-// Who the other side is, in words: what its certificate says, checked on this device, and who holds the keys there.
+// Who the other side is, in words: what its certificate says, checked on this device, and who holds
+// the keys there.
 import { type Contact, safeLine } from '@siegel/client';
 import type { PersonTexts } from './person-texts.ts';
 

@@ -1,4 +1,5 @@
-// A received message as lines of text: who, marked when a machine wrote it, the words, and the numbered buttons.
+// A received message as lines of text: who, marked when a machine wrote it, the words, and the
+// numbered buttons.
 import { plainText, type ReceivedMessage, renderTemplate, safeText } from '@siegel/client';
 import { offersOf } from '@siegel/testkit';
 import type { PersonTexts } from './person-texts.ts';
@@ -76,7 +77,10 @@ export type Rendered = {
   readonly offers: number;
 };
 
-/** What others write is hostile (design §10): nothing of it reaches the terminal as a control character. */
+/**
+ * What others write is hostile (design §10): nothing of it reaches the terminal as a control
+ * character.
+ */
 export function renderMessage(
   message: ReceivedMessage,
   options: { readonly sender: string; readonly texts: PersonTexts; readonly locale: string },

@@ -1,4 +1,5 @@
-// A firm's gateway as a process of the town. With an enrolment code it makes the business key first.
+// A firm's gateway as a process of the town. With an enrolment code it makes the business key
+// first.
 import { enrolGateway, type GatewayConfig, startGateway } from '@siegel/gateway';
 import { serveChild } from './serve-child.ts';
 

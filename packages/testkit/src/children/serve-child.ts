@@ -1,4 +1,5 @@
-// The frame of every child of the town: takes its configuration over IPC, says when it serves, ends in order when it is asked to or when
+// The frame of every child of the town: takes its configuration over IPC, says when it serves, ends
+// in order when it is asked to or when
 // its supervisor is gone.
 
 export type Served = { readonly url: string; readonly close: () => Promise<void> };

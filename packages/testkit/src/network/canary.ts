@@ -1,6 +1,10 @@
-// The forms in which a sentence could be lying about: search for all of them, so that finding none means something.
+// The forms in which a sentence could be lying about: search for all of them, so that finding none
+// means something.
 
-/** Base64 of a text inside a longer text has three forms, by where it begins. The ends that depend on neighbours are cut off. */
+/**
+ * Base64 of a text inside a longer text has three forms, by where it begins. The ends that depend
+ * on neighbours are cut off.
+ */
 function base64Forms(bytes: Buffer): string[] {
   return [0, 1, 2].map((lead) => {
     const padded = Buffer.concat([Buffer.alloc(lead), bytes]);

@@ -1,4 +1,5 @@
-// A bad line between a device and the relay: drops, delays, doubles and reorders socket frames, loses requests or their answers, cuts connections.
+// A bad line between a device and the relay: drops, delays, doubles and reorders socket frames,
+// loses requests or their answers, cuts connections.
 // Which frame suffers is decided by a seed, so that a failing run can be run again.
 
 import type { ServerResponse } from 'node:http';

@@ -1,4 +1,5 @@
-// Chance that can be repeated: the same seed gives the same row of numbers (mulberry32). For tests only, never for keys.
+// Chance that can be repeated: the same seed gives the same row of numbers (mulberry32). For tests
+// only, never for keys.
 
 /** 0 ≤ x < 1 */
 export function seededRandom(seed: number): () => number {

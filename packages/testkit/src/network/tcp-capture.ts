@@ -1,4 +1,5 @@
-// A wire tap: a proxy that passes every byte on and keeps a copy, for the search that proves no word went over the line in the open.
+// A wire tap: a proxy that passes every byte on and keeps a copy, for the search that proves no
+// word went over the line in the open.
 import { connect, createServer, type Socket } from 'node:net';
 import { SiegelError } from '@siegel/protocol/errors';
 import { findCanary } from './canary.ts';

@@ -1,4 +1,5 @@
-// A firm's webhook endpoint for tests: a real HTTP server that does the handshake, checks every signature and keeps the bytes as they came.
+// A firm's webhook endpoint for tests: a real HTTP server that does the handshake, checks every
+// signature and keeps the bytes as they came.
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { signatureIsRight } from '@siegel/bot';
 import { SiegelError } from '@siegel/protocol/errors';
@@ -21,7 +22,9 @@ export interface WebhookSink {
   readonly received: readonly RecordedWebhook[];
   /** What the next requests are answered with, one each; 200 afterwards. `hang` never answers. */
   answerNext(...answers: readonly (number | 'hang' | 'reset')[]): void;
-  /** Resolves with the first record that fits, also one that came before; rejects after the time. */
+  /**
+   * Resolves with the first record that fits, also one that came before; rejects after the time.
+   */
   waitFor(
     fits: (record: RecordedWebhook) => boolean,
     options?: { readonly timeoutMs?: number },

@@ -1,4 +1,5 @@
-// Takes the mask off recorded WebSocket frames (RFC 6455 §5.2), so that a search sees what the application wrote.
+// Takes the mask off recorded WebSocket frames (RFC 6455 §5.2), so that a search sees what the
+// application wrote.
 
 export type Frame = {
   readonly opcode: number;

@@ -1,4 +1,5 @@
-// The operator's certificate of a firm that wrote first: fetched by its number and checked on this device against the pinned keys.
+// The operator's certificate of a firm that wrote first: fetched by its number and checked on this
+// device against the pinned keys.
 import { type Contact, checkBusinessCertificate, operatorOf, type Store } from '@siegel/client';
 import { connectToRelay, nodeEnvironment } from '@siegel/client/node';
 import type { NumericId } from '@siegel/protocol/ids';

@@ -1,4 +1,5 @@
-// A store for people who must survive SIGKILL: one append-only file, each commit a line that is on disk before the commit resolves.
+// A store for people who must survive SIGKILL: one append-only file, each commit a line that is on
+// disk before the commit resolves.
 import {
   closeSync,
   existsSync,
@@ -120,7 +121,10 @@ function openJournal(path: string, shelf: MemoryShelf): number {
   return file;
 }
 
-/** @throws SiegelError `state-conflict` while another process has it open, `state-corrupt` when it cannot be read */
+/**
+ * @throws SiegelError `state-conflict` while another process has it open, `state-corrupt` when it
+ * cannot be read
+ */
 export async function openJournalStore(folder: string): Promise<Store<undefined>> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const lock = takeProcessLock(join(folder, 'journal.lock'));

@@ -1,4 +1,5 @@
-// Starts a person as a process of its own, so that a test can kill it at any moment and open it again on the same journal.
+// Starts a person as a process of its own, so that a test can kill it at any moment and open it
+// again on the same journal.
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { ConversationNotice, ReceivedMessage, StatusUpdate } from '@siegel/client';
 import { SiegelError } from '@siegel/protocol/errors';

@@ -1,4 +1,5 @@
-// A person for journeys and benches: an account of the SDK that registers through the town's SMS inbox, keeps what it receives and answers.
+// A person for journeys and benches: an account of the SDK that registers through the town's SMS
+// inbox, keeps what it receives and answers.
 import {
   type Account,
   type ConversationNotice,
@@ -39,7 +40,9 @@ export interface Person {
   readonly received: readonly ReceivedMessage[];
   readonly statuses: readonly StatusUpdate[];
   readonly notices: readonly ConversationNotice[];
-  /** Resolves with the first message that fits, also one that came before; rejects after the time. */
+  /**
+   * Resolves with the first message that fits, also one that came before; rejects after the time.
+   */
   waitFor(
     fits: (message: ReceivedMessage) => boolean,
     options?: { readonly timeoutMs?: number },

@@ -1,4 +1,5 @@
-// Makes a store into an account: number, code, keys. Goes on from wherever an earlier try was cut off.
+// Makes a store into an account: number, code, keys. Goes on from wherever an earlier try was cut
+// off.
 import {
   finishRegistration,
   type Identity,

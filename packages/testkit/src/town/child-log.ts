@@ -1,4 +1,5 @@
-// A child writes straight into its log file, so that nothing is lost when the supervisor dies; the supervisor only keeps it from growing.
+// A child writes straight into its log file, so that nothing is lost when the supervisor dies; the
+// supervisor only keeps it from growing.
 import {
   closeSync,
   copyFileSync,

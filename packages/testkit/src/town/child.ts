@@ -1,4 +1,5 @@
-// One child process of the town: started, watched, started again with growing pauses when it dies by itself, and ended in order.
+// One child process of the town: started, watched, started again with growing pauses when it dies
+// by itself, and ended in order.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { SiegelError } from '@siegel/protocol/errors';
@@ -11,7 +12,8 @@ export type ChildPlan = {
   readonly command: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /**
-   * Sent over IPC when it is known; secrets travel here, never in arguments. A child may be spawned before, so that its
+   * Sent over IPC when it is known; secrets travel here, never in arguments. A child may be spawned
+   * before, so that its
    * modules load while others still start.
    */
   readonly config?: () => Promise<unknown>;
@@ -70,7 +72,10 @@ export class Child {
     return this.#identity;
   }
 
-  /** Resolves when the child says that it serves. A death before that is an error, not a reason to try again. */
+  /**
+   * Resolves when the child says that it serves. A death before that is an error, not a reason to
+   * try again.
+   */
   start(): Promise<Ready> {
     this.#wanted = true;
     this.#readiness = this.#spawn();

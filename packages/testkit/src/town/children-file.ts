@@ -1,4 +1,5 @@
-// A list of the living children on disk: what a killed supervisor leaves behind, its successor finds here and ends.
+// A list of the living children on disk: what a killed supervisor leaves behind, its successor
+// finds here and ends.
 import { readJson, writePrivateJson } from './private-file.ts';
 import { endProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
 
@@ -15,7 +16,9 @@ const isIdentity = (value: unknown): value is ProcessIdentity =>
 export const writeChildren = (path: string, children: readonly ProcessIdentity[]): void =>
   writePrivateJson(path, children);
 
-/** Answers how many were still alive. Databases are not in the list: their launcher takes them over. */
+/**
+ * Answers how many were still alive. Databases are not in the list: their launcher takes them over.
+ */
 export async function endOrphans(path: string): Promise<number> {
   let listed: unknown;
   try {

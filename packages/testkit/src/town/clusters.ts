@@ -1,4 +1,5 @@
-// The town's databases: two embedded clusters, one for the relay and one for the gateways, or the servers named from outside.
+// The town's databases: two embedded clusters, one for the relay and one for the gateways, or the
+// servers named from outside.
 // Relay and gateways never share a cluster or a role, and each firm has a database of its own.
 import {
   addressUrl,
@@ -28,8 +29,10 @@ const relayDatabase = 'siegel_relay';
 const buffersMegabytes = { relay: 64, gateways: 64 };
 
 /**
- * Decision: in a server named by SIEGEL_GATEWAY_DATABASE_URL each firm gets a database of its own, owned by the role of that
- * address. A role that may not create databases is refused with a sentence; schemas inside one database would let one firm's
+ * Decision: in a server named by SIEGEL_GATEWAY_DATABASE_URL each firm gets a database of its own,
+ * owned by the role of that
+ * address. A role that may not create databases is refused with a sentence; schemas inside one
+ * database would let one firm's
  * connection read the other's tables, and the migrations keep their books once per database.
  */
 async function ensureExternal(url: string, name: string): Promise<string> {

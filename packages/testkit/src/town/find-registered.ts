@@ -1,5 +1,7 @@
-// A first start that was cut off between the relay's answer and our note of it leaves a firm registered that the home does
-// not know. The town runs the relay's database, so it looks the firm up there, by number and name, instead of beginning anew.
+// A first start that was cut off between the relay's answer and our note of it leaves a firm
+// registered that the home does
+// not know. The town runs the relay's database, so it looks the firm up there, by number and name,
+// instead of beginning anew.
 import { connectDatabase } from '@siegel/database';
 
 export type FoundFirm = {

@@ -1,4 +1,5 @@
-// The few Cloud API calls the supervisor makes to a firm's gateway: templates, as any integrator would.
+// The few Cloud API calls the supervisor makes to a firm's gateway: templates, as any integrator
+// would.
 import { SiegelError } from '@siegel/protocol/errors';
 
 export type GraphAccess = { readonly cloudApi: string; readonly accessToken: string };

@@ -1,4 +1,5 @@
-// The operator's side of the town: registers firms, issues enrolment codes and approves the demo firms' own templates.
+// The operator's side of the town: registers firms, issues enrolment codes and approves the demo
+// firms' own templates.
 
 import type { DemoFirm } from '@siegel/bot';
 import { connectToRelay } from '@siegel/client/node';

@@ -1,4 +1,5 @@
-// How each child of the town is run: its program, its environment, and the configuration it is handed.
+// How each child of the town is run: its program, its environment, and the configuration it is
+// handed.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RelayOptions } from '@siegel/relay';
@@ -6,7 +7,7 @@ import type { GatewayChildConfig } from '../children/gateway-child.ts';
 import type { ChildPlan } from './child.ts';
 import type { TownDatabases } from './clusters.ts';
 import { programOf, repository } from './program.ts';
-import { gatewayHost, gatewayUrlOf, urlOf } from './town-file.ts';
+import { gatewayHost, gatewayUrlOf } from './town-file.ts';
 import type { TownOptions } from './town-options.ts';
 import type { TownPorts } from './town-ports.ts';
 import type { FirmState, TownHome } from './town-state.ts';
@@ -61,6 +62,7 @@ export function relayPlan(
 export type GatewayKnown = {
   readonly databaseUrl: string;
   readonly firm: FirmState;
+  readonly relayUrl: string;
   /** to enrol with, when the firm is not enrolled yet */
   readonly code: string | undefined;
 };
@@ -84,7 +86,7 @@ export function gatewayPlan(
     name: `gateway-${slug}`,
     command: programOf('packages/testkit', 'children/gateway-child'),
     async config(): Promise<GatewayChildConfig> {
-      const { databaseUrl, firm, code } = await plan.config();
+      const { databaseUrl, firm, code, relayUrl } = await plan.config();
       return {
         ...(code === undefined ? {} : { enrolmentCode: code }),
         gateway: {
@@ -92,7 +94,7 @@ export function gatewayPlan(
           port,
           publicUrl: gatewayUrlOf(options, port),
           databaseUrl,
-          relayUrl: urlOf(options, ports.relay),
+          relayUrl,
           appId: firm.appId,
           appSecret: firm.appSecret,
           appName: plan.displayName,

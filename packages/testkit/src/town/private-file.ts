@@ -1,4 +1,5 @@
-// Files only their owner may read, replaced as a whole: a reader sees the old one or the new one, never half of one.
+// Files only their owner may read, replaced as a whole: a reader sees the old one or the new one,
+// never half of one.
 import { randomUUID } from 'node:crypto';
 import {
   closeSync,

@@ -1,4 +1,5 @@
-// One process per folder: a lock file that names its holder, and is taken over when that holder no longer lives.
+// One process per folder: a lock file that names its holder, and is taken over when that holder no
+// longer lives.
 import { randomUUID } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { SiegelError } from '@siegel/protocol/errors';

@@ -1,4 +1,5 @@
-// Where the programs of the town's children are: the built ones, or the sources through tsx while somebody is developing.
+// Where the programs of the town's children are: the built ones, or the sources through tsx while
+// somebody is developing.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -42,7 +43,10 @@ const runsSources = (): boolean => {
   return decided;
 };
 
-/** node's arguments for a program named by package folder and file, as `packages/testkit`, `children/relay-child`. */
+/**
+ * node's arguments for a program named by package folder and file, as `packages/testkit`,
+ * `children/relay-child`.
+ */
 export function programOf(packageFolder: string, file: string): readonly string[] {
   const folder = join(repository, packageFolder);
   if (!runsSources()) return ['--enable-source-maps', join(folder, 'dist', `${file}.js`)];

@@ -1,4 +1,5 @@
-// Starts the whole product on one machine and keeps it running: databases, relay, one gateway and one bot per firm, each a process of its own.
+// Starts the whole product on one machine and keeps it running: databases, relay, one gateway and
+// one bot per firm, each a process of its own.
 import { rmSync } from 'node:fs';
 import { SiegelError } from '@siegel/protocol/errors';
 import { Child, type ChildEvent, type ChildPlan } from './child.ts';
@@ -35,6 +36,17 @@ export type TownWorld = {
   readonly onEvent?: (event: TownEvent) => void;
   /** gives the start up; what runs by then is ended */
   readonly signal?: AbortSignal;
+  /**
+   * Answers the address at which gateways reach the relay: a tap or a bad line may stand between.
+   */
+  readonly lineToRelay?: (relay: string) => Promise<string>;
+};
+
+/** Addresses for looking into the town's databases; each role owns what it sees. */
+export type TownDatabaseUrls = {
+  readonly relay: string;
+  /** by slug of the firm */
+  readonly gateway: (slug: string) => string;
 };
 
 export interface Town {
@@ -42,7 +54,11 @@ export interface Town {
   readonly home: string;
   /** everything that runs, databases too */
   processes(): readonly { readonly name: string; readonly pid: number }[];
-  /** SIGKILL, without a warning; the supervisor starts it again. Names: `relay`, `gateway-<firm>`, `bot-<firm>`. */
+  databases(): TownDatabaseUrls;
+  /**
+   * SIGKILL, without a warning; the supervisor starts it again. Names: `relay`, `gateway-<firm>`,
+   * `bot-<firm>`.
+   */
   kill(name: string): void;
   /** Ends a child in order and leaves it so until `start`. */
   halt(name: string): Promise<void>;
@@ -110,6 +126,11 @@ class Running {
       identity === undefined ? [] : [{ name, pid: identity.pid }],
     );
     return [...children, ...(this.known?.pids() ?? [])];
+  }
+
+  databaseUrls(): TownDatabaseUrls {
+    if (this.known === undefined) throw new SiegelError('not-found', 'There is no database yet.');
+    return { relay: this.known.relayUrl, gateway: this.known.gatewayUrl };
   }
 
   /** Those who ask end before those who answer: bots, gateways, relay, databases. */
@@ -215,12 +236,15 @@ async function startAll(plan: Plan): Promise<TownFile> {
   const databases = running.databases.then((one) => (running.known = one));
   const { operatorToken } = state;
   const relay = running.add(relayPlan({ options, home, ports, operatorToken, databases }));
-  const operator = connectOperator(urlOf(options, ports.relay), operatorToken);
+  const relayUrl = urlOf(options, ports.relay);
+  const operator = connectOperator(relayUrl, operatorToken);
   running.operator = operator;
   tell({ event: 'step', step: 'relay' });
   const relayReady = relay.start();
   const registered = relayReady.then(() => registerAll(plan, state, { operator, databases }));
   registered.catch(() => {});
+  const line = world.lineToRelay?.(relayUrl) ?? Promise.resolve(relayUrl);
+  line.catch(() => {});
   const starting = firms.flatMap(({ firm }, index) => {
     const common = { options, home, ports, index, ...firm };
     const gateway = running.add(
@@ -230,7 +254,7 @@ async function startAll(plan: Plan): Promise<TownFile> {
           const [{ gatewayUrl }] = await Promise.all([databases, registered]);
           const now = state.firms[firm.slug]!;
           const code = await codeFor(operator, now);
-          return { databaseUrl: gatewayUrl(firm.slug), firm: now, code };
+          return { databaseUrl: gatewayUrl(firm.slug), firm: now, code, relayUrl: await line };
         },
       }),
     );
@@ -260,7 +284,10 @@ function aborted(signal: AbortSignal | undefined): Promise<never> {
   });
 }
 
-/** @throws SiegelError `configuration-invalid`, or `state-conflict` while another town runs in the same home */
+/**
+ * @throws SiegelError `configuration-invalid`, or `state-conflict` while another town runs in the
+ * same home
+ */
 export async function startTown(given: TownOptions, world: TownWorld): Promise<Town> {
   const options = checkTownOptions(given);
   const tell = world.onEvent ?? (() => {});
@@ -302,6 +329,7 @@ function createTown(
     file,
     home: home.folder,
     processes: () => running.processes(),
+    databases: () => running.databaseUrls(),
     kill: (name) => running.child(name).kill(),
     halt: (name) => running.child(name).stop(),
     async start(name) {

@@ -1,4 +1,5 @@
-// `town.json`: what scripts and benches read to find and use the town (design §9). Its shape is public and stable.
+// `town.json`: what scripts and benches read to find and use the town (design §9). Its shape is
+// public and stable.
 import type { DemoFirm } from '@siegel/bot';
 import { isLoopback, type TownOptions } from './town-options.ts';
 import type { TownPorts } from './town-ports.ts';

@@ -1,4 +1,5 @@
-// What a town can be told, read from the environment once and checked before anything starts (design §9).
+// What a town can be told, read from the environment once and checked before anything starts
+// (design §9).
 import { resolve } from 'node:path';
 import { SiegelError } from '@siegel/protocol/errors';
 

@@ -1,4 +1,5 @@
-// Which port each server of the town takes (design §9). All are known before anything starts, so that children can start side by side.
+// Which port each server of the town takes (design §9). All are known before anything starts, so
+// that children can start side by side.
 import { createServer, type Server } from 'node:net';
 import { SiegelError } from '@siegel/protocol/errors';
 
@@ -30,7 +31,9 @@ const portOf = (server: Server): number => {
   return typeof address === 'object' && address !== null ? address.port : 0;
 };
 
-/** Takes each port for a moment; 0 takes a free one. Held all together, so that none comes twice. */
+/**
+ * Takes each port for a moment; 0 takes a free one. Held all together, so that none comes twice.
+ */
 async function probe(
   places: readonly { readonly port: number; readonly host: string }[],
 ): Promise<number[]> {

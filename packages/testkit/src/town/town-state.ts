@@ -1,4 +1,5 @@
-// What the town remembers between starts: the operator's secrets and, for each firm, how far its enrolment went. Only its owner may read it.
+// What the town remembers between starts: the operator's secrets and, for each firm, how far its
+// enrolment went. Only its owner may read it.
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SiegelError } from '@siegel/protocol/errors';
