@@ -157,6 +157,12 @@ async function runOnce(town: Town, messages: readonly Sent[]): Promise<Run> {
 
 async function measureMany(bench: Bench, town: Town, sent: Sent[]): Promise<void> {
   const all: Run[] = [];
+  const countTransactions = async () => [
+    await town.gateway.transactions(),
+    await town.relay.transactions(),
+  ];
+  const [gatewayBefore, relayBefore] = await countTransactions();
+  const sentBefore = sent.length;
   for (
     let run = 0;
     run <= runs && (run === 0 || bench.secondsLeft() > secondsPerRunMax);
@@ -170,6 +176,15 @@ async function measureMany(bench: Bench, town: Town, sent: Sent[]): Promise<void
     // The first one warms up, and counts only where there is no time for another.
     if (run === 1) all.length = 0;
     all.push(one);
+  }
+  const [gatewayAfter, relayAfter] = await countTransactions();
+  const each = 1 / (sent.length - sentBefore);
+  for (const [of, count] of [
+    ['gateway', gatewayAfter! - gatewayBefore!],
+    ['relay', relayAfter! - relayBefore!],
+  ] as const) {
+    const metric = `database transactions of the ${of}`;
+    bench.measured({ metric, unit: 'per message', values: [count * each] });
   }
   const record = (metric: string, unit: string, value: (run: Run) => number) =>
     bench.measured({ metric, unit, values: all.map(value) });

@@ -15,13 +15,15 @@ import { familyOf } from './cpu-time.ts';
 import { registerFirm } from './firm.ts';
 import { must } from './must.ts';
 import type { Bench } from './record.ts';
-import type { RelayProcess } from './relay-process.ts';
+import { type RelayProcess, transactionsOf } from './relay-process.ts';
 
 export type GatewayProcess = {
   /** Sends through the Cloud API; resolves with its 200. */
   readonly post: (message: Readonly<Record<string, unknown>>) => Promise<void>;
   /** How many messages of its log stand where: `sent`, `delivered`, `failed (pair-rate)`. */
   readonly statuses: () => Promise<string[]>;
+  /** Transactions its database has committed so far, reads too. */
+  readonly transactions: () => Promise<number>;
   readonly pids: () => {
     readonly gateway: readonly number[];
     readonly postgres: readonly number[];
@@ -98,6 +100,7 @@ export async function startGatewayProcess(
       );
       return rows.map(({ line }) => line);
     },
+    transactions: () => transactionsOf(database),
     pids: () => ({ gateway: [gateway.pid], postgres: familyOf(cluster.pid()) }),
   };
 }

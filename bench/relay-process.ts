@@ -4,7 +4,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { addressUrl, ensureDatabase, startEmbeddedPostgres } from '@siegel/database';
+import {
+  addressUrl,
+  connectDatabase,
+  type Database,
+  ensureDatabase,
+  startEmbeddedPostgres,
+} from '@siegel/database';
 import type { RelayOptions } from '@siegel/relay';
 import { startChild } from './child-process.ts';
 import { familyOf } from './cpu-time.ts';
@@ -16,6 +22,8 @@ export type RelayProcess = {
   readonly operatorToken: string;
   /** whose CPU time is the relay's, and whose is its database's */
   readonly pids: () => { readonly relay: readonly number[]; readonly postgres: readonly number[] };
+  /** Transactions its database has committed so far, reads too. */
+  readonly transactions: () => Promise<number>;
   /** a folder that goes with the bench */
   readonly home: string;
 };
@@ -27,6 +35,8 @@ export async function startRelayProcess(bench: Bench): Promise<RelayProcess> {
   const cluster = await startEmbeddedPostgres({ home, name: 'postgres-relay' });
   bench.cleanUp(() => cluster.stop());
   const address = await ensureDatabase(cluster, { database: 'siegel_relay', role: 'siegel_relay' });
+  const database = connectDatabase(address, { poolMax: 1 });
+  bench.cleanUp(() => database.close());
   const operatorToken = randomBytes(32).toString('base64url');
   const config: RelayOptions = {
     port: 0,
@@ -53,6 +63,18 @@ export async function startRelayProcess(bench: Bench): Promise<RelayProcess> {
     smsInbox: `${relay.url}/sms-inbox`,
     operatorToken,
     pids: () => ({ relay: [relay.pid], postgres: familyOf(cluster.pid()) }),
+    transactions: () => transactionsOf(database),
     home,
   };
+}
+
+/** Connections hand in their counts when they have been idle for a moment. */
+const countDelayMs = 1200;
+
+export async function transactionsOf(database: Database): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, countDelayMs));
+  const { rows } = await database.query<{ count: number }>(
+    'SELECT xact_commit AS count FROM pg_stat_database WHERE datname = current_database()',
+  );
+  return rows[0]?.count ?? Number.NaN;
 }
