@@ -1,6 +1,7 @@
 // Sealing and submitting the message at the head of a conversation's queue. Session and sealed octets are stored together
 // before anything leaves; the same octets are submitted until the relay has answered.
 
+import { leavesToRemove } from '@siegel/crypto';
 import { toBase64Url } from '@siegel/protocol/content';
 import { SiegelError } from '@siegel/protocol/errors';
 import type { ConversationId } from '@siegel/protocol/ids';
@@ -11,6 +12,7 @@ import { OutboxRecord } from '../engine-records.ts';
 import { failMessage, hasExpired, readOutbox } from '../outbox.ts';
 import { encodeRecord } from '../record.ts';
 import { isRefusedForGood } from '../refused-for-good.ts';
+import { commitContext } from './contacts.ts';
 import { change, type Draft, openDraft, readConversation, storeDraft } from './draft.ts';
 import { proposeMemberCommit } from './member-commit.ts';
 import { putMessage, readMessage, tellStatus } from './message-store.ts';
@@ -78,6 +80,12 @@ function sealHead(
       turn,
     });
     if (waiting !== undefined) return waiting;
+    // Not only when the relay asks for it: a relay that hands out an older list never will (design §3).
+    const unlisted = leavesToRemove(info.members, await commitContext(context, draft));
+    if (unlisted.some(({ leafIndex }) => leafIndex !== info.own?.leafIndex)) {
+      context.repairs.require(conversationId, 'removal', context.environment.now());
+      return 'progress';
+    }
     const sealed = await context.engine.seal(session, {
       header: {
         conversationId,

@@ -1,14 +1,14 @@
 // Somebody's commit that the relay took. It is adopted if the policy allows it and tree and roster agree; a commit that must
 // be refused ends this generation for us, and we found the next one.
 
-import type { AdoptRefusal } from '@siegel/crypto';
+import type { AdoptRefusal, RosterDelta } from '@siegel/crypto';
 import { fromBase64Url } from '@siegel/protocol/content';
 import { SiegelError } from '@siegel/protocol/errors';
 import type { DeliveredCommit } from '@siegel/protocol/relay';
 import type { EngineContext } from '../engine-context.ts';
 import { engineLimits } from '../engine-limits.ts';
 import type { Need } from '../self-repair.ts';
-import { createAuthorizer } from './contacts.ts';
+import { askRelay, createAuthorizer } from './contacts.ts';
 import { change, type Draft, tellNotice } from './draft.ts';
 import { sameRoster } from './join-externally.ts';
 import { adoptPending, readPending, tellRosterChange } from './pending-commit.ts';
@@ -64,6 +64,10 @@ export async function takeCommit(
     tellNotice(context, draft, { notice: 'left' });
     return 'done';
   }
+  if (strikesForeignDevice(context, delta)) {
+    // The list that strikes it is learnt now: an older one handed out later would let the device in again.
+    await askRelay(context, draft);
+  }
   tellRosterChange(context, draft, delta);
   if (!sameRoster(delta.added, item.added) || !sameRoster(delta.removed, item.removed)) {
     tellNotice(context, draft, { notice: 'roster-mismatch' });
@@ -75,6 +79,14 @@ export async function takeCommit(
   });
   return 'done';
 }
+
+/** A device of another account went and did not come back in the same commit. */
+const strikesForeignDevice = (context: EngineContext, { added, removed }: RosterDelta): boolean =>
+  removed.some(
+    (leaf) =>
+      leaf.accountId !== context.identity.accountId &&
+      !added.some((each) => each.accountId === leaf.accountId && each.deviceId === leaf.deviceId),
+  );
 
 function need(
   context: EngineContext,
