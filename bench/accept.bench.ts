@@ -1,5 +1,6 @@
-// The relay's accept path on embedded PostgreSQL, every answer after the disk: one at a time and 64 in flight, to one and to
-// three devices, then with the copy into mailboxes and with delivery. Half of the messages come from the firm.
+// The relay's accept path on embedded PostgreSQL, every answer after the disk: one at a time and 64
+// in flight, to one and to three devices, then with the copy into mailboxes and with delivery. Half
+// of the messages come from the firm.
 
 import { randomBytes } from 'node:crypto';
 import { makeRelayTag } from '@siegel/crypto/verify';
@@ -47,7 +48,10 @@ const secondsPerRun = 1.5;
 const chatCount = 6000;
 const migrations = new URL('../packages/relay/migrations', import.meta.url).pathname;
 
-/** What stands behind the endpoint: acceptor, copier and, where asked for, devices that read and acknowledge. */
+/**
+ * What stands behind the endpoint: acceptor, copier and, where asked for, devices that read and
+ * acknowledge.
+ */
 function createRoad(database: Database, scenario: Scenario) {
   const now = Date.now;
   const wakeups = createWakeups();
@@ -153,7 +157,9 @@ async function runOnce(test: TestDatabase, scenario: Scenario): Promise<Outcome>
   return outcome;
 }
 
-/** The processes of the server that work for us; it runs beside us, so their numbers are ours too. */
+/**
+ * The processes of the server that work for us; it runs beside us, so their numbers are ours too.
+ */
 async function backendsOf(database: Database): Promise<number[]> {
   const { rows } = await database.query<{ pid: number }>(
     'SELECT pid FROM pg_stat_activity WHERE datname = current_database() OR datname IS NULL',

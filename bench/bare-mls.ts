@@ -1,5 +1,5 @@
-// ts-mls alone, with our provider and its own settings, no engine around it: shows what certificates, franking, padding and
-// header binding add to the price of a message.
+// ts-mls alone, with our provider and its own settings, no engine around it: shows what
+// certificates, franking, padding and header binding add to the price of a message.
 
 import type { CryptoProvider } from '@siegel/crypto';
 import {

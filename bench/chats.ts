@@ -1,4 +1,5 @@
-// Founded business chats straight in the relay's tables, without keys: the relay never looks inside what it orders and stores.
+// Founded business chats straight in the relay's tables, without keys: the relay never looks inside
+// what it orders and stores.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Database } from '@siegel/database';

@@ -1,4 +1,5 @@
-// Runs one of the town's children, told its configuration over IPC as the town does, ended by its own number and nothing else.
+// Runs one of the town's children, told its configuration over IPC as the town does, ended by its
+// own number and nothing else.
 
 import { fork } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';

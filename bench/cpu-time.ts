@@ -1,11 +1,18 @@
-// CPU time of other processes, so that a bench can say which of them is the bottleneck. Linux only; elsewhere it is unknown.
+// CPU time of other processes, so that a bench can say which of them is the bottleneck. Linux only;
+// elsewhere it is unknown.
 
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** The kernel counts for user space in hundredths of a second on every architecture (proc(5), sysconf(_SC_CLK_TCK)). */
+/**
+ * The kernel counts for user space in hundredths of a second on every architecture (proc(5),
+ * sysconf(_SC_CLK_TCK)).
+ */
 const ticksPerSecond = 100;
 
-/** What stands behind the name in `/proc/<pid>/stat` (proc(5)): state, parent, …; undefined when there is none. */
+/**
+ * What stands behind the name in `/proc/<pid>/stat` (proc(5)): state, parent, …; undefined when
+ * there is none.
+ */
 function fieldsOf(pid: number): string[] | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -16,7 +23,9 @@ function fieldsOf(pid: number): string[] | undefined {
   }
 }
 
-/** User and system time of all threads; undefined when there is no such process, or no way to know. */
+/**
+ * User and system time of all threads; undefined when there is no such process, or no way to know.
+ */
 function cpuSecondsOf(pid: number): number | undefined {
   const fields = fieldsOf(pid);
   if (fields === undefined) return undefined;

@@ -1,5 +1,6 @@
-// The whole road with real processes: POST to a gateway's Cloud API, sealed there, accepted and delivered by the relay, opened
-// on the person's device. How many a second, how long one takes, and whether anything is lost or doubled.
+// The whole road with real processes: POST to a gateway's Cloud API, sealed there, accepted and
+// delivered by the relay, opened on the person's device. How many a second, how long one takes, and
+// whether anything is lost or doubled.
 
 import { startChild } from './child-process.ts';
 import { watchCpu } from './cpu-time.ts';

@@ -1,4 +1,5 @@
-// A firm with the SDK alone: registered by the operator, enrolled, one template approved, its account open on a store in memory.
+// A firm with the SDK alone: registered by the operator, enrolled, one template approved, its
+// account open on a store in memory.
 
 import {
   type Account,

@@ -1,5 +1,6 @@
-// A firm writes to people it never wrote to before, with the SDK against a real relay process: look-up, key packages claimed,
-// group founded, Welcome, first template message, until the relay has taken all of it.
+// A firm writes to people it never wrote to before, with the SDK against a real relay process:
+// look-up, key packages claimed, group founded, Welcome, first template message, until the relay
+// has taken all of it.
 
 import type { StatusUpdate } from '@siegel/client';
 import { watchCpu } from './cpu-time.ts';

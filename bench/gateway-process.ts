@@ -1,5 +1,5 @@
-// A firm's gateway as it is run: enrolled at the relay, a process of its own on an embedded PostgreSQL of its own, with one
-// template approved.
+// A firm's gateway as it is run: enrolled at the relay, a process of its own on an embedded
+// PostgreSQL of its own, with one template approved.
 
 import { randomBytes } from 'node:crypto';
 import {

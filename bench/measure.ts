@@ -1,4 +1,5 @@
-// Repetitions on the clock that other work on the machine disturbs least: the CPU time of this process, all threads.
+// Repetitions on the clock that other work on the machine disturbs least: the CPU time of this
+// process, all threads.
 
 import { profiled } from './profile.ts';
 import type { Bench } from './record.ts';

@@ -1,5 +1,6 @@
-// Many people in one process, each with the SDK, a store in memory and an open socket. Whoever gets a template says hello once,
-// which opens the firm's window; every text that was opened is told to the bench with its time.
+// Many people in one process, each with the SDK, a store in memory and an open socket. Whoever gets
+// a template says hello once, which opens the firm's window; every text that was opened is told to
+// the bench with its time.
 
 import { type Account, openAccount, type ReceivedMessage, readIdentity } from '@siegel/client';
 import { connectToRelay } from '@siegel/client/node';

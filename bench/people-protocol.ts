@@ -1,4 +1,5 @@
-// What the bench and its process full of people say to each other over IPC, and the clock they share.
+// What the bench and its process full of people say to each other over IPC, and the clock they
+// share.
 
 import type { PhoneNumber } from '@siegel/protocol/ids';
 

@@ -1,4 +1,5 @@
-// Accounts with devices for benches of the engine: keys, certificates and signed lists, everybody known to everybody.
+// Accounts with devices for benches of the engine: keys, certificates and signed lists, everybody
+// known to everybody.
 
 import { randomUUID } from 'node:crypto';
 import {

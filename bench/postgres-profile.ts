@@ -1,4 +1,5 @@
-// The database's half of a profile: time inside each SQL function, and how many updates could stay within their page (HOT).
+// The database's half of a profile: time inside each SQL function, and how many updates could stay
+// within their page (HOT).
 
 import { connectDatabase, type Database } from '@siegel/database';
 import type { TestDatabase } from '@siegel/database/testing';

@@ -1,4 +1,5 @@
-// Names the next bottleneck: a CPU profile of some work, kept in a temporary folder, and the functions it spent itself in.
+// Names the next bottleneck: a CPU profile of some work, kept in a temporary folder, and the
+// functions it spent itself in.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { type Profiler, Session } from 'node:inspector/promises';
@@ -43,7 +44,9 @@ export function printSelfTimes(profile: Profiler.Profile): void {
 
 type Shares = [name: string, share: number][];
 
-/** Share of the time each function, and each package, was on top of the stack; waiting is left out. */
+/**
+ * Share of the time each function, and each package, was on top of the stack; waiting is left out.
+ */
 function selfTimes(profile: Profiler.Profile): { byFunction: Shares; byPackage: Shares } {
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const parents = new Map(

@@ -1,5 +1,5 @@
-// What every bench has in common: it says what machine it runs on, prints one calm table, writes results/<name>.json
-// in the form design §9 promises, undoes what it started, and stops by itself.
+// What every bench has in common: it says what machine it runs on, prints one calm table, writes
+// results/<name>.json in the form design §9 promises, undoes what it started, and stops by itself.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
@@ -13,7 +13,9 @@ export type Result = {
   /** the median of the runs */
   readonly value: number;
   readonly unit: string;
-  /** repetitions of this run of the bench; 0 is a figure taken from a document, never measured here */
+  /**
+   * repetitions of this run of the bench; 0 is a figure taken from a document, never measured here
+   */
   readonly runs: number;
   readonly min: number;
   readonly max: number;

@@ -1,4 +1,5 @@
-// A relay as it is run: a process of its own on an embedded PostgreSQL of its own, on loopback, with rates no bench reaches.
+// A relay as it is run: a process of its own on an embedded PostgreSQL of its own, on loopback,
+// with rates no bench reaches.
 
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,5 +1,6 @@
-// The engine alone, one thread, Node's provider: how many messages a core seals and opens, and what a first contact costs.
-// Beside it bare ts-mls in the same run, and the figures of the library comparison, which were not measured here.
+// The engine alone, one thread, Node's provider: how many messages a core seals and opens, and what
+// a first contact costs. Beside it bare ts-mls in the same run, and the figures of the library
+// comparison, which were not measured here.
 
 import { randomBytes } from 'node:crypto';
 import {
@@ -192,7 +193,10 @@ async function measureMessages(
   });
 }
 
-/** Every message finds its session in the store and leaves it there, as when a firm writes to all its customers once. */
+/**
+ * Every message finds its session in the store and leaves it there, as when a firm writes to all
+ * its customers once.
+ */
 async function measureCold(bench: Bench, engine: Engine, firm: Party): Promise<void> {
   const chats: (Chat & Contacted)[] = [];
   while (chats.length < coldSessions) chats.push(await createChat(engine, firm));
@@ -298,7 +302,10 @@ async function measureBare(
   });
 }
 
-/** e2ee.md §4, column "ts-mls 1.6.4 lite": the same library and the same kind of provider, another day, other machines' load. */
+/**
+ * e2ee.md §4, column "ts-mls 1.6.4 lite": the same library and the same kind of provider, another
+ * day, other machines' load.
+ */
 const reference: readonly (readonly [metric: string, from: number, to: number])[] = [
   ['key packages made', 930, 1600],
   ['first contact, sender (found, welcome, first message)', 184, 346],

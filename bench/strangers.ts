@@ -1,4 +1,5 @@
-// People who registered with the SDK and went away: the relay holds their key packages, nobody has written to them yet.
+// People who registered with the SDK and went away: the relay holds their key packages, nobody has
+// written to them yet.
 
 import {
   type DeviceContext,
