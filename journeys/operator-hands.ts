@@ -1,8 +1,8 @@
 // The operator's power over its own database, and what a device of a story keeps: for attacks that nobody's interface offers.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Engine, Session } from '@siegel/crypto';
 import type { Store } from '@siegel/client';
+import type { Engine, Session } from '@siegel/crypto';
 import type { ConversationId } from '@siegel/protocol/ids';
 import type { DeliveredMessage, EnvelopeHeader } from '@siegel/protocol/relay';
 import type { Town, TownBusiness } from '@siegel/testkit';

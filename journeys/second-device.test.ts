@@ -122,9 +122,7 @@ test('a second device is linked by the code that the first shows, and enters the
   laptop = await openPerson(url, laptopStore);
   expect(laptop.account.accountId).toBe(phone.account.accountId);
   await laptop.account.joinAllConversations();
-  await expect
-    .poll(async () => (await stateNow()).roster.length, { timeout: 30_000 })
-    .toBe(3);
+  await expect.poll(async () => (await stateNow()).roster.length, { timeout: 30_000 }).toBe(3);
 });
 
 test('both receive what the firm sends, and each what the other writes', async () => {
@@ -179,9 +177,7 @@ test('a racing sender seals in the old epoch: refused, sealed again, and shown t
   shownBefore = laptop.received.map(shownText);
 
   await phone.account.removeDevice(laptop.account.deviceId);
-  await expect
-    .poll(async () => (await stateNow()).roster.length, { timeout: 30_000 })
-    .toBe(2);
+  await expect.poll(async () => (await stateNow()).roster.length, { timeout: 30_000 }).toBe(2);
   release();
   firmLine.rule({});
   firmLine.cut();
