@@ -137,7 +137,8 @@ export async function addToConversation(
 ): Promise<void> {
   const { conversationId } = draft;
   const { accountId, deviceId } = context.identity;
-  let placed: OutboxRecord = { ...record, to: { conversationId } };
+  // Only inside the lane is it certain that nothing with a later place was sealed: overtaken, it could not be opened any more.
+  let placed: OutboxRecord = { ...record, order: context.nextOrder(), to: { conversationId } };
   if (record.class === 'message') {
     const order = context.nextOrder(draft.record?.lastOrder);
     placed = { ...placed, messageOrder: order };

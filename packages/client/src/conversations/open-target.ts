@@ -8,7 +8,7 @@ import {
   openConversation,
 } from '@siegel/protocol/relay';
 import type { FailureReason } from '../account-api.ts';
-import type { EngineContext } from '../engine-context.ts';
+import { type EngineContext, remove } from '../engine-context.ts';
 import { engineLimits } from '../engine-limits.ts';
 import type { OutboxRecord } from '../engine-records.ts';
 import { addToConversation, failUnplaced, hasExpired, readOutbox } from '../outbox.ts';
@@ -137,6 +137,7 @@ function handOver(
       for (const order of context.queues.all(key)) {
         const record = await readOutbox(context, order);
         if (record !== undefined) await addToConversation(context, draft, record);
+        remove(draft.step, 'outbox', order);
         draft.step.then.push(() => context.queues.drop(key, order));
       }
       const keys = new Set([key, ...(draft.record ? targetsOf(context, draft.record) : [])]);
