@@ -13,6 +13,8 @@ export const engineLimits = {
   certificateRenewalMs: 30 * day,
   /** A number may go to somebody else; after so long the relay is asked again. */
   numberKnownMs: day,
+  /** Keys of one account remembered beside the pinned one, so that no older list comes back with them. */
+  formerKeysMax: 64,
   outboxMax: 100_000,
   /** A message that could not be sent for so long has failed. */
   outboxExpiryMs: 30 * day,

@@ -38,6 +38,7 @@ export const ConversationRecord = z.object({
   conversationId: ConversationId,
   kind: ConversationKind,
   phoneNumberId: z.optional(NumericId),
+  /** fixed at first sight; never taken from the relay again (docs/decisions/0007) */
   members: z.array(
     z.object({ accountId: AccountId, kind: AccountKind, role: z.enum(['member', 'admin']) }),
   ),
@@ -47,6 +48,8 @@ export const ConversationRecord = z.object({
   joined: z.boolean(),
   /** no member any more; nothing is sent or repaired */
   left: z.boolean(),
+  /** the relay named strangers as members, and the chat has said so */
+  disputed: z.optional(z.boolean()),
   /** made a commit with a path of its own in this generation, so its first keys are healed */
   committed: z.boolean(),
   /** somebody of another account has written in this generation */
@@ -71,6 +74,8 @@ export const ContactRecord = z.object({
   certificate: z.optional(BusinessCertificate),
   numberStatement: z.optional(NumberStatement),
   blocked: z.optional(z.boolean()),
+  /** keys pinned before, each with the newest list version seen under it */
+  formerKeys: z.optional(z.array(z.object({ accountKey: z.string(), version: z.int() }))),
 });
 export type ContactRecord = z.infer<typeof ContactRecord>;
 
@@ -107,6 +112,8 @@ export const MessageRecord = z.object({
   /** sent from this device */
   status: z.optional(Status),
   failure: z.optional(Failure),
+  /** sent from this device: accounts with a leaf in the epoch it was sealed in; nobody else is sent it again */
+  readers: z.optional(z.array(AccountId)),
   /** how often it was sealed again on request */
   resent: z.optional(z.int()),
   /** received, and the holder of the account has seen it */
@@ -131,6 +138,8 @@ export const SealedRecord = z.object({
   mls: octets(limits.sealedBytesMax),
   commitment: z.string(),
   frankingKey: octets(32, 32),
+  /** accounts with a leaf in that epoch */
+  readers: z.optional(z.array(AccountId)),
 });
 
 /** `outbox`, by order: what the relay has not accepted yet. */
@@ -147,6 +156,8 @@ export const OutboxRecord = z.object({
   createdAt: z.int(),
   /** of a message that is shown: its place in `message` */
   messageOrder: z.optional(z.string()),
+  /** a content sent again: not sealed in a group with any other account */
+  readers: z.optional(z.array(AccountId)),
   sealed: z.optional(SealedRecord),
 });
 export type OutboxRecord = z.infer<typeof OutboxRecord>;

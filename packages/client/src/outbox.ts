@@ -180,6 +180,15 @@ const saltOf = (content: Uint8Array): Uint8Array => content.subarray(2, 18);
 
 /** A control message of the engine's own, sent in its turn like any other. */
 export function addControl(context: EngineContext, draft: Draft, body: Body): void {
+  addControlFor(context, draft, { body });
+}
+
+/** The same; with `readers`, it is not sealed in a group with any other account. */
+export function addControlFor(
+  context: EngineContext,
+  draft: Draft,
+  { body, ...only }: { readonly body: Body } & Pick<OutboxRecord, 'readers'>,
+): void {
   const { conversationId } = draft;
   const record: OutboxRecord = {
     v: 1,
@@ -190,6 +199,7 @@ export function addControl(context: EngineContext, draft: Draft, body: Body): vo
     kind: envelopeKindOf(body),
     content: encoded({ salt: context.provider.randomBytes(16), body }),
     createdAt: context.environment.now(),
+    ...only,
   };
   put(draft.step, 'outbox', record.order, encodeRecord(OutboxRecord, record));
   draft.step.then.push(() => context.queues.add(conversationId, record.order));

@@ -9,7 +9,8 @@ import {
   openConversation,
 } from '@siegel/protocol/relay';
 import { conversationRecords } from './account-views.ts';
-import { adoptState, openDraft, storeDraft } from './conversations/draft.ts';
+import { adoptState } from './conversations/adopt-state.ts';
+import { openDraft, storeDraft } from './conversations/draft.ts';
 import { begin } from './conversations/open-target.ts';
 import { fetchOwnList } from './device-list.ts';
 import type { EngineContext } from './engine-context.ts';
@@ -19,9 +20,10 @@ import { engineLimits } from './engine-limits.ts';
 export async function openOwnConversation(context: EngineContext): Promise<void> {
   const list = await fetchOwnList(context, context.identity);
   if (list.devices.length < 2) return;
-  const answer = await context.connection.call(openConversation, { with: { kind: 'own' } });
+  const asked = { kind: 'own' } as const;
+  const answer = await context.connection.call(openConversation, { with: asked });
   if (answer.outcome !== 'to-found' && answer.outcome !== 'exists') return;
-  await begin(context, answer);
+  await begin(context, answer, asked);
   context.wake(answer.state.conversationId);
 }
 
@@ -49,7 +51,11 @@ function enter(context: EngineContext, state: ConversationState): Promise<boolea
   const { conversationId, roster } = state;
   return context.lanes.enter(conversationId, async () => {
     const draft = await openDraft(context, conversationId);
-    const record = adoptState(draft, state);
+    const record = await adoptState(context, draft, { state });
+    if (record === undefined) {
+      await storeDraft(context, draft);
+      return false;
+    }
     if (record.joined && record.generation === state.generation) {
       const session = await context.sessions.load(conversationId, record.generation);
       if (session !== undefined) return false;

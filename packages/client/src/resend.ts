@@ -2,7 +2,7 @@
 // key of the first time. The relay took and charged the first envelope, so this costs nothing and shows nothing new.
 
 import type { Body } from '@siegel/protocol/content';
-import type { ConversationId } from '@siegel/protocol/ids';
+import type { AccountId, ConversationId } from '@siegel/protocol/ids';
 import type { DeliveredMessage } from '@siegel/protocol/relay';
 import { type Draft, openDraft, storeDraft, tellNotice } from './conversations/draft.ts';
 import { putMessage, readMessage } from './conversations/message-store.ts';
@@ -11,7 +11,7 @@ import { comeBack, type StageResult, type Turn } from './conversations/turn.ts';
 import type { EngineContext } from './engine-context.ts';
 import { engineLimits } from './engine-limits.ts';
 import { OwnRecord } from './engine-records.ts';
-import { addControl, ownKey } from './outbox.ts';
+import { addControl, addControlFor, ownKey } from './outbox.ts';
 import { decodeRecord } from './record.ts';
 
 const requestsMax = engineLimits.resendRequestMs.length;
@@ -70,6 +70,7 @@ export async function answerResendRequest(
   { item, request }: { item: DeliveredMessage; request: Extract<Body, { type: 'resend-request' }> },
 ): Promise<void> {
   const now = context.environment.now();
+  const current = await currentAccounts(context, draft);
   for (const clientId of new Set(request.clientIds)) {
     const bytes = await context.store.get('received', ownKey(clientId));
     if (bytes === undefined) continue;
@@ -77,12 +78,29 @@ export async function answerResendRequest(
     if (own.conversationId !== item.conversationId || own.messageOrder === undefined) continue;
     const message = await readMessage(context, item.conversationId, own.messageOrder);
     if (message?.frankingKey === undefined) continue;
+    // Whoever came later was not meant, whoever asks; a message from before readers were kept is not sent again.
+    const { readers = [] } = message;
+    if (!readers.includes(item.sender.accountId)) continue;
+    if (current === undefined || !current.every((id) => readers.includes(id))) continue;
     if (message.content.length > engineLimits.resendBytesMax) continue;
     const resent = message.resent ?? 0;
     const isOld = now - message.at > engineLimits.resendKeptMs;
     if (isOld || resent >= engineLimits.resendsPerMessage) continue;
     putMessage(draft, { ...message, resent: resent + 1 });
     const { content, frankingKey } = message;
-    addControl(context, draft, { type: 'resend', clientId, content, frankingKey });
+    const body: Body = { type: 'resend', clientId, content, frankingKey };
+    addControlFor(context, draft, { body, readers });
   }
+}
+
+/** Accounts with a leaf in the group an answer would be sealed in. */
+async function currentAccounts(
+  context: EngineContext,
+  { conversationId, record }: Draft,
+): Promise<AccountId[] | undefined> {
+  const generation = record?.generation;
+  if (generation === undefined) return undefined;
+  const session = await context.sessions.load(conversationId, generation);
+  if (session === undefined) return undefined;
+  return context.engine.sessionInfo(session).members.map(({ accountId }) => accountId);
 }

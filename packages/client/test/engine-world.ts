@@ -10,11 +10,12 @@ import { createEngine } from '@siegel/crypto';
 import { nodeProvider } from '@siegel/crypto/node';
 import { testDatabase } from '@siegel/database/testing';
 import type { ConversationId, NumericId } from '@siegel/protocol/ids';
-import { PhoneNumber } from '@siegel/protocol/ids';
+import { bucketOf, PhoneNumber } from '@siegel/protocol/ids';
 import {
   type AnswerOf,
   type Endpoint,
   getConversation,
+  type MemberKeys,
   type RequestOf,
   registerBusiness,
 } from '@siegel/protocol/relay';
@@ -256,9 +257,54 @@ export async function createWorld() {
     return answer.state;
   }
 
+  /** The operator writes somebody into its books as a member of a conversation. */
+  async function seat(conversationId: ConversationId, { identity }: TestDevice): Promise<void> {
+    const { accountId } = identity;
+    await test.database.query(
+      `INSERT INTO members (bucket, conversation_id, account_id, kind, role)
+       VALUES ($1, $2, $3, 'person', 'member') ON CONFLICT DO NOTHING`,
+      [bucketOf(conversationId), conversationId, accountId],
+    );
+    await test.database.query(
+      `INSERT INTO account_conversations (bucket, account_id, conversation_id)
+       VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+      [bucketOf(accountId), accountId, conversationId],
+    );
+  }
+
+  /** And takes the line out of its books again. */
+  async function unseat(conversationId: ConversationId, { identity }: TestDevice): Promise<void> {
+    await test.database.query(
+      'DELETE FROM members WHERE bucket = $1 AND conversation_id = $2 AND account_id = $3',
+      [bucketOf(conversationId), conversationId, identity.accountId],
+    );
+  }
+
+  /** What the operator can claim of anybody at any time: the signed list and a key package. */
+  async function keysOf({ identity }: TestDevice): Promise<MemberKeys> {
+    const { accountId } = identity;
+    const of = async <Row extends object>(sql: string): Promise<Row> => {
+      const { rows } = await test.database.query<Row>(sql, [accountId]);
+      return rows[0]!;
+    };
+    const { key_package } = await of<{ key_package: Buffer }>(
+      'SELECT key_package FROM key_packages WHERE account_id = $1 LIMIT 1',
+    );
+    const { device_list } = await of<{ device_list: string }>(
+      'SELECT device_list FROM accounts WHERE account_id = $1',
+    );
+    const keyPackage = key_package.toString('base64url');
+    const deviceId = identity.deviceId;
+    return {
+      accountId,
+      deviceList: device_list,
+      keyPackages: [{ deviceId, keyPackage, lastResort: false }],
+    };
+  }
+
   return {
     ...{ relay, provider, engine, clock, now, connect, contextOf, operate },
-    ...{ person, firm, link, stateOf },
+    ...{ person, firm, link, stateOf, seat, unseat, keysOf },
     /** Closes all accounts; the relay goes on. */
     async closeAccounts() {
       await Promise.all(opened.splice(0).map((device) => device.account.close()));

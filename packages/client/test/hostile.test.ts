@@ -1,7 +1,15 @@
 // A relay that lies, and members that do: what comes of it is detected or harmless, and the conversation goes on.
 
-import { randomBytes } from 'node:crypto';
-import type { DeliveredItem } from '@siegel/protocol/relay';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { fromBase64Url, toBase64Url } from '@siegel/protocol/content';
+import type { ClientId, ConversationId } from '@siegel/protocol/ids';
+import {
+  type AnswerOf,
+  type DeliveredItem,
+  getConversation,
+  type openConversation,
+  submitCommit,
+} from '@siegel/protocol/relay';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RelayConnection } from '../src/relay-connection.ts';
 import {
@@ -218,12 +226,140 @@ describe('a hostile relay', { timeout: 90_000 }, () => {
   });
 });
 
+describe('a ghost', { timeout: 90_000 }, () => {
+  const names = (device: TestDevice) => device.notices.map(({ notice }) => notice);
+  const nothingRead = (ghost: TestDevice) => expect(ghost.texts()).toEqual([]);
+
+  it('that the relay makes a member, and that commits itself in, is adopted by nobody', async () => {
+    const [alice, bob] = await chat();
+    const ghost = await world.person();
+    const { conversationId } = bob.received[0]!;
+    await ghost.account.close();
+    await world.seat(conversationId, ghost);
+    const entered = await enterBlindly(ghost, conversationId);
+    expect(entered).toBe('accepted');
+    await noticed(alice, 'roster-mismatch');
+    await noticed(bob, 'roster-mismatch');
+    // As long as the relay insists on the ghost it takes no founding without it: nothing is sent, so nothing is read.
+    await alice.account.send({ to: { conversationId }, body: text('not for ghosts') });
+    expect(names(alice)).not.toContain('new-generation');
+    await world.unseat(conversationId, ghost);
+    await seen(bob, 'not for ghosts');
+    await works(alice, bob, 'healed');
+    const { generation, roster } = await world.stateOf(alice, conversationId);
+    expect(generation).toBe(1);
+    expect(roster.map(({ accountId }) => accountId)).not.toContain(ghost.identity.accountId);
+    for (const each of [alice, bob]) {
+      expect(names(each).filter((notice) => notice === 'roster-mismatch')).toHaveLength(1);
+      const [known] = await each.account.conversations();
+      expect(known!.members).toHaveLength(2);
+    }
+    await ghost.open();
+    await works(alice, bob, 'after');
+    nothingRead(ghost);
+  });
+
+  it('that the relay slips under the keys of a founding is sealed to by nobody', async () => {
+    const alice = await world.person();
+    const bob = await world.person();
+    const ghost = await world.person();
+    await reopen(alice, { connection: slipping(ghost) });
+    await alice.account.send({ to: { direct: bob.identity.accountId }, body: text('secret') });
+    await seen(bob, 'secret');
+    await noticed(alice, 'roster-mismatch');
+    await works(alice, bob, 'after');
+    nothingRead(ghost);
+    expect((await alice.account.conversations())[0]!.members).toHaveLength(2);
+  });
+
+  it('is not let into a chat with a firm either', async () => {
+    const alice = await world.person();
+    const { gateway, number } = await world.firm();
+    const ghost = await world.person();
+    await reopen(alice, { connection: slipping(ghost) });
+    await alice.account.send({ to: { business: number }, body: text('my balance?') });
+    await seen(gateway, 'my balance?');
+    const { conversationId } = gateway.received[0]!;
+    await noticed(alice, 'roster-mismatch');
+    await gateway.account.send({ to: { conversationId }, body: text('balance 12') });
+    await seen(alice, 'balance 12');
+    nothingRead(ghost);
+  });
+
+  it('is not given what was asked for somebody else', async () => {
+    const [alice, bob] = await chat();
+    const carol = await world.person();
+    const { conversationId } = bob.received[0]!;
+    const state = await world.stateOf(alice, conversationId);
+    const swapping = calling(async (call, endpoint, request) =>
+      endpoint.name === 'openConversation'
+        ? { outcome: 'exists', state }
+        : await call(endpoint, request),
+    );
+    await reopen(alice, { connection: swapping });
+    await alice.account.send({ to: { direct: carol.identity.accountId }, body: text('for Carol') });
+    await eventually(
+      () => alice.statuses.some(({ failure }) => failure === 'undeliverable'),
+      () => [alice.statuses, alice.reports.map(String)],
+    );
+    await works(alice, bob, 'after');
+    expect(bob.texts()).not.toContain('for Carol');
+  });
+
+  /** With its own keys and a policy that allows everything, past its engine. */
+  async function enterBlindly({ identity }: TestDevice, conversationId: ConversationId) {
+    const connection = world.connect(identity.deviceToken);
+    const view = await connection.call(getConversation, { conversationId });
+    if (view.outcome !== 'conversation' || view.groupInfo === undefined) throw new Error('no view');
+    const { generation } = view.state;
+    const joined = await world.engine.joinByExternalCommit({
+      groupContext: { conversationId, generation },
+      groupInfo: fromBase64Url(view.groupInfo),
+      identity,
+      clientId: randomUUID() as ClientId,
+      authorize: () => ({ outcome: 'allowed' }),
+      now: world.now(),
+    });
+    if (joined.outcome !== 'joined') throw new Error(joined.reason);
+    const answer = await connection.call(submitCommit, {
+      conversationId,
+      clientId: joined.header.clientId,
+      generation,
+      epoch: joined.epoch,
+      form: 'external',
+      commit: toBase64Url(joined.commit),
+      groupInfo: toBase64Url(joined.groupInfo),
+      added: joined.delta.added.map(({ leafIndex, accountId, deviceId }) => ({
+        leafIndex,
+        accountId,
+        deviceId,
+      })),
+      removed: [],
+    });
+    return answer.outcome;
+  }
+
+  /** Adds the ghost to the members and keys of whatever is to be founded. */
+  const slipping = (ghost: TestDevice) =>
+    calling(async (call, endpoint, request) => {
+      const answer = (await call(endpoint, request)) as AnswerOf<typeof openConversation>;
+      if (endpoint.name !== 'openConversation' || answer.outcome !== 'to-found') return answer;
+      const { state, members } = answer;
+      const { accountId } = ghost.identity;
+      const row = { accountId, kind: 'person', role: 'member', deviceListVersion: 1 } as const;
+      return {
+        ...answer,
+        state: { ...state, members: [...state.members, row] },
+        members: [...members, await world.keysOf(ghost)],
+      };
+    });
+});
+
 describe('a hostile member', { timeout: 90_000 }, () => {
   it('whose commit is garbage is healed by the next generation, and unsent messages go on', async () => {
     const [alice, bob] = await chat();
     const { conversationId } = bob.received[0]!;
     const connection = world.connect(alice.identity.deviceToken);
-    const { submitCommit } = await import('@siegel/protocol/relay');
     const { epoch, generation } = await world.stateOf(alice, conversationId);
     const answer = await connection.call(submitCommit, {
       conversationId,

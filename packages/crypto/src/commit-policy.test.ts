@@ -117,10 +117,11 @@ describe('a member’s commit', () => {
       accounts: [known(alice, [1], role), known(bakery, [1]), known(carol, [1])],
     });
     const changes = { added: [leaf(carol, 1)], removed: [leaf(bakery, 1)] };
+    const chat = { accounts: [known(alice, [1], 'admin'), known(carol, [1])] };
     expect(decide(changes, group('admin'))).toBe('allowed');
     expect(decide(changes, group('member'))).toBe('foreign-leaf-added');
     expect(decide({ added: [leaf(carol, 9)] }, group('admin'))).toBe('device-not-listed');
-    expect(decide(changes, { ...group('admin'), kind: 'business' })).toBe('foreign-leaf-added');
+    expect(decide(changes, { ...chat, kind: 'business' })).toBe('foreign-leaf-added');
   });
 });
 
@@ -147,6 +148,50 @@ describe('an external commit', () => {
   it('is refused from a device that was revoked', () => {
     const revoked = leaf(alice, 9);
     expect(decide({ ...join, committer: revoked, added: [revoked] })).toBe('device-not-listed');
+  });
+});
+
+describe('a stranger', () => {
+  const stranger = leaf(carol, 1);
+
+  it('is refused wherever it sits and however it came', () => {
+    expect(decide({ added: [stranger], committer: leaf(alice, 1) })).toBe('account-unknown');
+    const external = { kind: 'external-commit' as const, committer: stranger, added: [stranger] };
+    expect(decide(external)).toBe('account-unknown');
+    const members = [leaf(alice, 1), leaf(bakery, 1), stranger];
+    for (const kind of ['founding', 'joining', 'commit'] as const) {
+      expect(decide({ kind, members })).toBe('account-unknown');
+    }
+    const joiner = leaf(alice, 2);
+    const entering = { kind: 'external-commit' as const, committer: joiner, added: [joiner] };
+    expect(decide({ ...entering, members: [...members, joiner] })).toBe('account-unknown');
+  });
+
+  it('is none more than the kind can have, even if the caller believes so', () => {
+    const three = [known(alice, [1]), known(bakery, [1]), known(carol, [1])];
+    for (const kind of ['own', 'direct', 'business'] as const) {
+      expect(decide({}, { kind, accounts: three })).toBe('account-unknown');
+    }
+    expect(decide({}, { kind: 'own', accounts: three.slice(0, 2) })).toBe('account-unknown');
+    expect(decide({}, { kind: 'own', accounts: three.slice(0, 1) })).toBe('allowed');
+    expect(decide({}, { kind: 'group', accounts: three })).toBe('allowed');
+  });
+
+  it('does not enter a group by itself, but a further device of a member does', () => {
+    const group: CommitContext = {
+      kind: 'group',
+      accounts: [known(alice, [1, 2], 'admin'), known(bakery, [1]), known(carol, [1])],
+    };
+    const kind = 'external-commit';
+    const seated = [leaf(alice, 1, 0), leaf(bakery, 1, 1)];
+    const enter = (joiner: Member, before = seated, removed: Member[] = []) =>
+      decide(
+        { kind, committer: joiner, added: [joiner], removed, members: [...before, joiner] },
+        group,
+      );
+    expect(enter(leaf(carol, 1, 2))).toBe('account-unknown');
+    expect(enter(leaf(alice, 2, 2))).toBe('allowed');
+    expect(enter(leaf(alice, 1, 0), seated.slice(1), [leaf(alice, 1, 0)])).toBe('allowed');
   });
 });
 

@@ -20,8 +20,8 @@ export type KnownAccount = {
 export type CommitContext = {
   readonly kind: ConversationKind;
   /**
-   * Members of the conversation, and those an admin is adding. Whoever is not here may not be a
-   * leaf.
+   * Whoever is not here may not be a leaf. The caller fixes the accounts itself; they are never
+   * what a relay says at the moment.
    */
   readonly accounts: readonly KnownAccount[];
 };
@@ -52,20 +52,38 @@ export function decideCommit(delta: RosterDelta, context: CommitContext): Commit
       trouble === 'device-not-listed' && delta.kind === 'joining' && leaf !== delta.committer;
     if (trouble !== undefined && !isTolerated) return refuse(trouble);
   }
+  // Whoever made the commit: no leaf of a stranger stays in a group that is adopted.
+  const isStranger = (leaf: Member) => knownAccount(leaf.accountId, context) === undefined;
+  if (exceedsKind(context) || delta.members.some(isStranger)) return refuse('account-unknown');
   // Whoever founds chooses from the conversation's accounts; whoever joins finds what others agreed
   // on.
   if (delta.kind === 'founding' || delta.kind === 'joining') return allowed;
-  return delta.kind === 'external-commit' ? decideExternal(delta) : decideMember(delta, context);
+  return delta.kind === 'external-commit'
+    ? decideExternal(delta, context)
+    : decideMember(delta, context);
+}
+
+/** More accounts than a conversation of its kind can have are a fault of the caller's knowledge. */
+const accountsMax: Partial<Record<ConversationKind, number>> = { own: 1, direct: 2, business: 2 };
+
+function exceedsKind({ kind, accounts }: CommitContext): boolean {
+  const max = accountsMax[kind];
+  return max !== undefined && accounts.length > max;
 }
 
 /**
  * An external commit adds exactly its sender and removes nothing but leaves of the same account.
+ * Into a group only an account enters that sits there already.
  */
-function decideExternal(delta: RosterDelta): CommitDecision {
+function decideExternal(delta: RosterDelta, { kind }: CommitContext): CommitDecision {
   const [joiner, ...others] = delta.added;
   if (joiner?.leafIndex !== delta.committer.leafIndex || others.length > 0) {
     return refuse('adds-more-than-itself');
   }
+  const { accountId } = delta.committer;
+  const stayed = delta.members.filter(({ leafIndex }) => leafIndex !== joiner.leafIndex);
+  const sits = [...stayed, ...delta.removed].some((leaf) => leaf.accountId === accountId);
+  if (kind === 'group' && !sits) return refuse('account-unknown');
   return delta.removed.every((leaf) => leaf.accountId === delta.committer.accountId)
     ? allowed
     : refuse('foreign-leaf-removed');

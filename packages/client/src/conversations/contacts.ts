@@ -13,8 +13,10 @@ import { SiegelError } from '@siegel/protocol/errors';
 import type { AccountId } from '@siegel/protocol/ids';
 import { type ConversationState, type DeviceList, getConversation } from '@siegel/protocol/relay';
 import type { EngineContext } from '../engine-context.ts';
+import { engineLimits } from '../engine-limits.ts';
 import type { ContactRecord, ConversationRecord } from '../engine-records.ts';
-import { adoptState, changeContact, contactOf, type Draft, tellNotice } from './draft.ts';
+import { adoptState, disputeStrangers } from './adopt-state.ts';
+import { changeContact, contactOf, type Draft, tellNotice } from './draft.ts';
 import { learnMissingCertificate } from './learn-certificate.ts';
 
 /** How a signed list was taken: `refused` when nobody signed it, or somebody else than it says. */
@@ -62,9 +64,17 @@ export function pinList(
       ? { learnt: 'learnt', contact: { ...known, deviceList } }
       : { learnt: 'known', contact: known };
   }
+  const former = known.formerKeys ?? [];
+  const seen = former.find((each) => each.accountKey === accountKey);
+  // Going back to an earlier key must not bring an older list of it back either.
+  if (seen !== undefined && version < seen.version) return { learnt: 'known', contact: known };
   // What was proven of the old key is not known of the new one.
   const { certificate: _, numberStatement: __, ...kept } = known;
-  return { learnt: 'key-changed', contact: { ...kept, accountKey, deviceList } };
+  const formerKeys = [
+    ...former.filter((each) => each !== seen),
+    { accountKey: known.accountKey, version: known.deviceList.version },
+  ].slice(-engineLimits.formerKeysMax);
+  return { learnt: 'key-changed', contact: { ...kept, accountKey, deviceList, formerKeys } };
 }
 
 export type RelayView = {
@@ -72,7 +82,10 @@ export type RelayView = {
   readonly groupInfo: string | undefined;
 };
 
-/** State and device lists from the relay, taken over into the draft; undefined when the account is no member. */
+/**
+ * State and device lists from the relay, taken over into the draft; undefined when the account is no member, or when at first
+ * sight the members are none that such a conversation can have.
+ */
 export async function askRelay(
   context: EngineContext,
   draft: Draft,
@@ -85,7 +98,8 @@ export async function askRelay(
     case 'rate-limited':
       throw new SiegelError('too-many-requests', 'getConversation');
     case 'conversation': {
-      const record = adoptState(draft, answer.state);
+      const record = await adoptState(context, draft, { state: answer.state });
+      if (record === undefined) return undefined;
       const expected = kindsOf(record);
       for (const signed of answer.deviceLists) {
         await learnDeviceList(context, draft, signed, expected);
@@ -121,16 +135,22 @@ export type Authorizer = {
   rethrow(): void;
 };
 
-/** Decides with what is known; before it says no, it asks the relay once whether there is a newer list or member. */
+/** Decides with what is known; before it says no, it asks the relay once for newer lists, never for other members. */
 export function createAuthorizer(context: EngineContext, draft: Draft): Authorizer {
   let failure: { readonly error: unknown } | undefined;
   let asked = false;
-  const decide = async (delta: RosterDelta): Promise<CommitDecision> =>
-    decideCommit(delta, await commitContext(context, draft));
+  const decide = async (delta: RosterDelta) => {
+    const known = await commitContext(context, draft);
+    const isWhole = known.accounts.length === draft.record?.members.length;
+    return { decision: decideCommit(delta, known), isWhole };
+  };
   return {
     async authorize(delta) {
-      const first = await decide(delta);
-      if (first.outcome === 'allowed' || asked || !couldBeNews(first)) return first;
+      const { decision: first, isWhole } = await decide(delta);
+      if (first.outcome === 'refused' && first.policy === 'account-unknown') {
+        disputeStrangers(context, draft, accountsOf(delta));
+      }
+      if (first.outcome === 'allowed' || asked || !couldBeNews(first, isWhole)) return first;
       asked = true;
       try {
         await askRelay(context, draft);
@@ -138,7 +158,7 @@ export function createAuthorizer(context: EngineContext, draft: Draft): Authoriz
         failure = { error };
         return first;
       }
-      return decide(delta);
+      return (await decide(delta)).decision;
     },
     rethrow() {
       if (failure !== undefined) throw failure.error;
@@ -146,11 +166,16 @@ export function createAuthorizer(context: EngineContext, draft: Draft): Authoriz
   };
 }
 
-/** Refusals that a newer device list or member list may lift; the others are the commit's own fault. */
-function couldBeNews(decision: CommitDecision): boolean {
+const accountsOf = ({ committer, added, members }: RosterDelta): AccountId[] =>
+  [committer, ...added, ...members].map(({ accountId }) => accountId);
+
+/** Refusals that a newer device list may lift; the others are the commit's own fault. */
+function couldBeNews(decision: CommitDecision, isWhole: boolean): boolean {
   if (decision.outcome === 'allowed') return false;
   switch (decision.policy) {
     case 'account-unknown':
+      // Only as long as the list of a member is missing: who is a member is not the relay's to say.
+      return !isWhole;
     case 'account-key-changed':
     case 'device-not-listed':
     case 'foreign-leaf-removed':

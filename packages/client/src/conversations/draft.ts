@@ -1,7 +1,6 @@
 // A change of one conversation while it is being worked out, inside its lane: record, contacts and step, stored together.
 
 import type { AccountId, ConversationId } from '@siegel/protocol/ids';
-import type { ConversationState } from '@siegel/protocol/relay';
 import type { ConversationNotice } from '../account-api.ts';
 import { createStep, type EngineContext, put, type Step, storeStep } from '../engine-context.ts';
 import { ContactRecord, ConversationRecord } from '../engine-records.ts';
@@ -67,29 +66,6 @@ export function changeContact(draft: Draft, contact: ContactRecord): void {
 /** Changes the record; what the relay says of the conversation is taken over by `adoptState`. */
 export function change(draft: Draft, changes: Partial<ConversationRecord>): void {
   if (draft.record !== undefined) draft.record = { ...draft.record, ...changes };
-}
-
-/** Kind and members as the relay has them. Who may be a leaf is decided by certificates, never by this alone. */
-export function adoptState(draft: Draft, state: ConversationState): ConversationRecord {
-  const members = state.members.map(({ accountId, kind, role }) => ({ accountId, kind, role }));
-  const fresh: ConversationRecord = {
-    v: 1,
-    conversationId: state.conversationId,
-    kind: state.kind,
-    ...(state.phoneNumberId === undefined ? {} : { phoneNumberId: state.phoneNumberId }),
-    members,
-    generation: state.generation,
-    joined: false,
-    left: false,
-    committed: false,
-    answered: false,
-    sentSinceCommit: 0,
-    lastCommitAt: 0,
-    unread: 0,
-    lastOrder: '',
-  };
-  draft.record = draft.record === undefined ? fresh : { ...draft.record, members, left: false };
-  return draft.record;
 }
 
 export function tellNotice(

@@ -10,6 +10,7 @@ import type { EngineContext } from '../engine-context.ts';
 import { engineLimits } from '../engine-limits.ts';
 import { freshId } from '../fresh-id.ts';
 import { failMessage, readOutbox } from '../outbox.ts';
+import { disputeStrangers } from './adopt-state.ts';
 import { askRelay, createAuthorizer, kindsOf, learnDeviceList } from './contacts.ts';
 import { change, contactOf, type Draft, openDraft, storeDraft } from './draft.ts';
 import { proposeCommit } from './pending-commit.ts';
@@ -23,7 +24,11 @@ async function usableKeyPackages(
 ): Promise<Uint8Array[]> {
   const usable: Uint8Array[] = [];
   const expected = draft.record === undefined ? new Map() : kindsOf(draft.record);
+  const named = members.map(({ accountId }) => accountId);
+  disputeStrangers(context, draft, named);
   for (const { accountId, deviceList, keyPackages } of members) {
+    // Known or not: keys of a stranger are sealed to by nobody.
+    if (!expected.has(accountId)) continue;
     await learnDeviceList(context, draft, deviceList, expected);
     const contact = await contactOf(context, draft, accountId);
     for (const { keyPackage } of keyPackages) {

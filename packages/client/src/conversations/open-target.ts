@@ -5,6 +5,7 @@ import {
   type AnswerOf,
   type ConversationState,
   type MemberKeys,
+  type OpenWith,
   openConversation,
 } from '@siegel/protocol/relay';
 import type { FailureReason } from '../account-api.ts';
@@ -12,8 +13,9 @@ import { type EngineContext, remove } from '../engine-context.ts';
 import { engineLimits } from '../engine-limits.ts';
 import type { OutboxRecord } from '../engine-records.ts';
 import { addToConversation, failUnplaced, hasExpired, readOutbox } from '../outbox.ts';
+import { adoptState } from './adopt-state.ts';
 import { kindsOf, learnDeviceList } from './contacts.ts';
-import { adoptState, contactOf, type Draft, openDraft, storeDraft } from './draft.ts';
+import { contactOf, type Draft, openDraft, storeDraft } from './draft.ts';
 import { proposeFounding } from './found-generation.ts';
 import { learnCertificate } from './learn-certificate.ts';
 import { readPending } from './pending-commit.ts';
@@ -36,11 +38,12 @@ export async function openTarget(
   if (hasExpired(context, record)) return fail(context, record, 'expired');
   const known = await knownConversation(context, record.to);
   if (known !== undefined) return handOver(context, key, known);
-  const answer = await context.connection.call(openConversation, { with: openWith(record) });
+  const asked = openWith(record);
+  const answer = await context.connection.call(openConversation, { with: asked });
   switch (answer.outcome) {
     case 'to-found':
     case 'exists': {
-      const refusal = await begin(context, answer);
+      const refusal = await begin(context, answer, asked);
       if (refusal !== undefined) return fail(context, record, refusal);
       return handOver(context, key, answer.state.conversationId);
     }
@@ -67,11 +70,19 @@ async function fail(
 type Opened = Extract<AnswerOf<typeof openConversation>, { outcome: 'to-found' | 'exists' }>;
 
 /** The conversation becomes known here; nobody having founded it, this device proposes to. */
-export function begin(context: EngineContext, answer: Opened): Promise<FailureReason | undefined> {
+export function begin(
+  context: EngineContext,
+  answer: Opened,
+  asked: OpenWith,
+): Promise<FailureReason | undefined> {
   const { state } = answer;
   return context.lanes.enter(state.conversationId, async () => {
     const draft = await openDraft(context, state.conversationId);
-    const record = adoptState(draft, state);
+    const record = await adoptState(context, draft, { state, asked });
+    if (record === undefined) {
+      await storeDraft(context, draft);
+      return 'undeliverable';
+    }
     if (answer.outcome === 'to-found') return foundFirst(context, draft, answer);
     if (!record.joined) {
       // It was founded from the other side: the Welcome is on its way, or was lost long ago.
@@ -111,7 +122,7 @@ async function isCertifiedBusiness(
     members,
   }: { readonly state: ConversationState; readonly members: readonly MemberKeys[] },
 ): Promise<boolean> {
-  const business = state.members.find(({ kind }) => kind === 'business');
+  const business = draft.record?.members.find(({ kind }) => kind === 'business');
   const { phoneNumberId } = state;
   if (state.kind !== 'business' || phoneNumberId === undefined || business === undefined)
     return true;

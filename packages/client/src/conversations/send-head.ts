@@ -80,6 +80,19 @@ function sealHead(
       turn,
     });
     if (waiting !== undefined) return waiting;
+    const { members } = draft.record;
+    const accounts = [...new Set(info.members.map(({ accountId }) => accountId))];
+    if (!accounts.every((id) => members.some(({ accountId }) => accountId === id))) {
+      // Nobody enters past the policy; should a stored group hold a stranger nevertheless, nothing is sealed to it.
+      context.repairs.require(conversationId, 'found', context.environment.now());
+      return 'progress';
+    }
+    const { readers } = record;
+    if (readers !== undefined && !accounts.every((id) => readers.includes(id))) {
+      await failMessage(context, draft, { record, failure: 'undeliverable' });
+      await storeDraft(context, draft);
+      return 'progress';
+    }
     // Not only when the relay asks for it: a relay that hands out an older list never will (design §3).
     const unlisted = leavesToRemove(info.members, await commitContext(context, draft));
     if (unlisted.some(({ leafIndex }) => leafIndex !== info.own?.leafIndex)) {
@@ -117,7 +130,7 @@ function sealHead(
       order,
       encodeRecord(OutboxRecord, {
         ...record,
-        sealed: { generation, epoch, mls, commitment, frankingKey },
+        sealed: { generation, epoch, mls, commitment, frankingKey, readers: accounts },
       }),
     );
     await storeDraft(context, draft);
@@ -231,8 +244,14 @@ async function tellSent(
   const message = await readMessage(context, draft.conversationId, messageOrder);
   if (message === undefined) return;
   // Kept to answer whoever could not open it: the commitment of the envelope that the relay took, and its key.
-  const { commitment, frankingKey } = sealed;
-  const kept = { ...message, commitment, frankingKey, sequence: answer.sequence };
+  const { commitment, frankingKey, readers } = sealed;
+  const kept = {
+    ...message,
+    commitment,
+    frankingKey,
+    sequence: answer.sequence,
+    ...(readers === undefined ? {} : { readers }),
+  };
   putMessage(draft, kept);
   tellStatus(draft, kept, { status: 'sent', at: answer.acceptedAt, sequence: answer.sequence });
 }
