@@ -24,7 +24,9 @@ export const limits = {
   openEpochs: 3,
   serviceWindowHours: 24,
   mailboxRetentionDays: 30,
+  /** Beyond either of these the conversation with the most in a mailbox loses its oldest items. */
   mailboxItemsMax: 10_000,
+  mailboxBytesMax: 128 * 1024 * 1024,
   typingSecondsMax: 30,
   /** Sent at once over a socket before the device must acknowledge. */
   socketItemsInFlight: 128,
@@ -50,7 +52,9 @@ export const limits = {
   captionCharsMax: 1024,
   conversationsPerDay: { person: 100, business: 100_000 },
   lookUpsPerHour: { person: 60, business: 10_000 },
+  /** Of one conversation, and of those so many founded by one account. */
   generationsPerDay: 24,
+  generationsPerDayByOne: 6,
   blocksPerAccount: 10_000,
   /** Pair rate (Cloud API): one message per this many seconds to one person, a burst of so many borrowed. */
   pairRate: { secondsPerMessage: 6, burst: 45 },

@@ -100,19 +100,59 @@ test('M2 An item expires after 30 days, and is not delivered then', async () => 
   expect((await world.mailbox(first(ben))).map(({ sequence }) => sequence)).toEqual([3]);
 });
 
-test('M2 Beyond so many items the oldest of a mailbox ends', async () => {
+/** As if so many items more waited, or the items waiting had so many octets: it is counted when the next one comes. */
+const pretend = (account: TestAccount, column: 'waiting_items' | 'waiting_bytes', value: number) =>
+  world.database.query(
+    `UPDATE mailboxes SET ${column} = $3 WHERE bucket = $1 AND account_id = $2`,
+    [bucketOf(account.accountId), account.accountId, value],
+  );
+
+test('M2 Who fills a mailbox ends its own oldest items, and nobody else’s', async () => {
+  const { anna, ben, conversationId } = await chat();
+  await sendMany(first(anna), conversationId, 3);
+  const stranger = await world.addPerson();
+  const flood = await world.found(first(stranger), { kind: 'direct', accountId: ben.accountId });
+  const own = (await world.mailbox(first(ben))).filter((i) => i.conversationId === conversationId);
+  await fillMailbox(first(ben), flood.conversationId, limits.mailboxItemsMax);
+  await pretend(ben, 'waiting_items', limits.mailboxItemsMax);
+  await sendMany(first(stranger), flood.conversationId, 1);
+  const left = await world.mailbox(first(ben));
+  expect(left).toHaveLength(limits.mailboxItemsMax * 0.99);
+  expect(left.filter((item) => item.conversationId === conversationId)).toEqual(own);
+  // Its newest item is there; what ended is its oldest.
+  expect(left.at(-1)).toMatchObject({ conversationId: flood.conversationId, type: 'message' });
+});
+
+test('M2 A counter at the bound of a mailbox that is not full ends nothing', async () => {
   const { anna, ben, conversationId } = await chat();
   await sendMany(first(anna), conversationId, 2);
-  await world.mailbox(first(ben));
-  const place = [bucketOf(ben.accountId), ben.accountId];
-  // As if the last two thousand items more had come meanwhile.
-  await world.database.query(
-    'UPDATE mailboxes SET next_position = $3 WHERE bucket = $1 AND account_id = $2',
-    [...place, limits.mailboxItemsMax + 2],
-  );
+  const before = await world.mailbox(first(ben));
+  await pretend(ben, 'waiting_items', limits.mailboxItemsMax);
   await sendMany(first(anna), conversationId, 1);
-  const left = (await world.mailbox(first(ben))).map(({ position }) => position);
-  expect(left).toEqual([3, limits.mailboxItemsMax + 2]);
+  expect((await world.mailbox(first(ben))).slice(0, -1)).toEqual(before);
+  await pretend(ben, 'waiting_bytes', limits.mailboxBytesMax);
+  await sendMany(first(anna), conversationId, 1);
+  expect((await world.mailbox(first(ben))).slice(0, before.length)).toEqual(before);
+});
+
+test('M2 Octets are bounded too: large items end before many small ones of others', async () => {
+  const { anna, ben, conversationId } = await chat();
+  await sendMany(first(anna), conversationId, 8);
+  const stranger = await world.addPerson();
+  const flood = await world.found(first(stranger), { kind: 'direct', accountId: ben.accountId });
+  const large = () => world.send(first(stranger), flood.conversationId, { mls: bytes(100_000) });
+  for (let sent = 0; sent < 4; sent += 1) await large();
+  const of = (items: readonly { conversationId: string }[], id: string) =>
+    items.filter((item) => item.conversationId === id);
+  const before = await world.mailbox(first(ben));
+  await world.database.query('SELECT shed_mailbox($1, $2, $3::smallint, 10000, 300000)', [
+    bucketOf(ben.accountId),
+    ben.accountId,
+    first(ben).deviceId,
+  ]);
+  const left = await world.mailbox(first(ben));
+  expect(of(left, conversationId)).toEqual(of(before, conversationId));
+  expect(of(left, flood.conversationId)).toEqual(of(before, flood.conversationId).slice(-2));
 });
 
 test('M4 At most 128 items are in flight, and acknowledging lets more go', async () => {
@@ -132,13 +172,13 @@ test('M4 At most 128 items are in flight, and acknowledging lets more go', async
   expect(positions(socket)).toEqual(upTo(301));
 });
 
-/** Copies of the device's first item, as if so many more had come. */
+/** Copies of the device's last item, as if so many more had come. */
 async function fillMailbox(device: Device, conversationId: ConversationId, count: number) {
   await world.database.query(
     `INSERT INTO mailbox_items SELECT bucket, account_id, device_id, position + extra, $4,
        sequence, item, metered, expires_at
-     FROM mailbox_items, generate_series(1, $5) AS extra
-     WHERE bucket = $1 AND account_id = $2 AND device_id = $3`,
+     FROM (SELECT * FROM mailbox_items WHERE bucket = $1 AND account_id = $2 AND device_id = $3
+       ORDER BY position DESC LIMIT 1) AS last, generate_series(1, $5) AS extra`,
     [bucketOf(device.accountId), device.accountId, device.deviceId, conversationId, count],
   );
   await world.database.query(

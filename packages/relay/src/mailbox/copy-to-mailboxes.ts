@@ -63,7 +63,7 @@ const ephemeralMs = limits.typingSecondsMax * 1000;
 const readUncopied = 'SELECT * FROM read_uncopied($1::int[], $2::uuid[], $3::int, $4::bigint)';
 const copyBatch = `
   SELECT * FROM copy_batch($1::int[], $2::uuid[], $3::smallint[], $4::uuid[], $5::bigint[], $6::bigint[],
-    $7::boolean[], $8::int[], $9::text[], $10::bigint)`;
+    $7::boolean[], $8::int[], $9::text[], $10::bigint, $11::bigint)`;
 const finishCopy = 'SELECT finish_copy($1::int[], $2::uuid[], $3::bigint[])';
 const findUncopied = `
   SELECT DISTINCT conversation_id FROM log WHERE NOT copied AND accepted_at < $1 LIMIT $2`;
@@ -118,6 +118,7 @@ async function writeEntries(
     entries.map(({ itemNumber }) => itemNumber),
     items,
     limits.mailboxItemsMax,
+    limits.mailboxBytesMax,
   ]);
   return rows;
 }
