@@ -2,7 +2,12 @@
 
 import { bucketOf, type ConversationId, type NumericId } from '@siegel/protocol/ids';
 import { limits } from '@siegel/protocol/limits';
-import { claimKeyPackages, getConversation, listConversations } from '@siegel/protocol/relay';
+import {
+  claimKeyPackages,
+  getConversation,
+  listConversations,
+  type OpenWith,
+} from '@siegel/protocol/relay';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { claimLimits } from '../src/conversations/claim-packages.ts';
 import {
@@ -205,6 +210,27 @@ test('C3 X2 Unknown, blocked, device-less and of another kind are answered alike
     expect(await world.open(first(firm), opening)).toEqual(undeliverable);
   }
   expect(await rowCounts()).toEqual(before);
+});
+
+test('C3 Without a template that may be sent a firm learns nothing of a number', async () => {
+  const [firm, reached, blocker] = [
+    await world.addBusiness(),
+    await world.addPerson(),
+    await world.addPerson(),
+  ];
+  await world.block(blocker, firm);
+  const paused = await world.addTemplate(firm, { status: 'paused' });
+  const numbers = [reached.number, blocker.number, '+49309999998'];
+  const ask = (number: string, template?: { id: NumericId; category: 'utility' }) =>
+    world.open(first(firm), {
+      ...{ kind: 'person', from: firm.phoneNumberId, to: { number: number as never } },
+      ...(template ? { template } : {}),
+    } as OpenWith);
+  for (const number of numbers) {
+    expect(await ask(number)).toEqual({ outcome: 'window-closed' });
+    const refused = { outcome: 'template-refused', reason: 'paused' };
+    expect(await ask(number, { id: paused, category: 'utility' })).toEqual(refused);
+  }
 });
 
 test('C3 One who cannot be reached makes a whole group undeliverable, and nothing is claimed', async () => {

@@ -41,8 +41,9 @@ export async function openConversation(
   );
   const refused =
     (await spendOpening(ports, caller, known)) ??
-    (await refuseTarget(ports, caller, { opening, known, accounts })) ??
-    (await refuseBusiness(ports, opening, known));
+    // What depends on the firm alone comes first: without a template it learns nothing of a number (C3).
+    (await refuseBusiness(ports, opening, known)) ??
+    (await refuseTarget(ports, caller, { opening, known, accounts }));
   if (refused !== undefined) return refused;
   if (known?.founded) return { outcome: 'exists', state: stateOf(known, accounts) };
   return begin(ports, caller, { opening, accounts });
