@@ -41,18 +41,26 @@ async function stateOf(member: Device, conversationId: ConversationId) {
 const refused = (reason: string) => ({ outcome: 'roster-refused', reason });
 const lastType = async (device: Device) => (await world.mailbox(device)).at(-1)?.type;
 
-test('G1 A member founds the next generation, limited per conversation and day', async () => {
+test('G1 A member founds the next generation, limited per account, conversation and day', async () => {
   const { anna, ben, conversationId } = await pair();
   const found = async (generation: number, device = first(ben), other = first(anna)) =>
     world.commit(device, conversationId, { generation, added: [leafOf(other, 1)] });
   const conflict = { outcome: 'epoch-conflict', generation: 0, epoch: 1 };
   expect(await found(0)).toEqual(conflict);
   expect(await found(2)).toEqual(conflict);
-  for (let generation = 1; generation <= limits.generationsPerDay; generation += 1) {
+  const own = limits.generationsPerDayByOne;
+  for (let generation = 1; generation <= own; generation += 1) {
     expect(await found(generation)).toMatchObject({ outcome: 'accepted', epoch: 1 });
   }
-  const next = limits.generationsPerDay + 1;
-  expect(await found(next)).toMatchObject({ outcome: 'rate-limited' });
+  expect(await found(own + 1)).toMatchObject({ outcome: 'rate-limited' });
+  // Another member still mends the chat.
+  expect(await found(own + 1, first(anna), first(ben))).toMatchObject({ outcome: 'accepted' });
+  await world.database.query(
+    `UPDATE quotas SET used = $1 WHERE owner = $2 AND quota = 'generations'`,
+    [limits.generationsPerDay, conversationId],
+  );
+  const next = own + 2;
+  expect(await found(next, first(anna), first(ben))).toMatchObject({ outcome: 'rate-limited' });
   // Refused, it was not taken: nothing but the day changes.
   world.clock.now += 86_400_000;
   expect(await found(next)).toMatchObject({ outcome: 'accepted' });

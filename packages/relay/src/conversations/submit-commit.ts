@@ -198,14 +198,18 @@ async function spendCommit(
     return { outcome: 'rate-limited', retryAfterSeconds: commits.retryAfterSeconds };
   }
   if (request.form !== 'founding' || !conversation.founded) return undefined;
-  const generations = await spendQuota(queries, {
-    ...spending,
-    quota: 'generations',
-    max: limits.generationsPerDay,
-    windowSeconds: 86_400,
+  const day = { ...spending, windowSeconds: 86_400 };
+  // Its own share first, so that no member uses up the day of all others.
+  const own = await spendQuota(queries, {
+    ...day,
+    quota: `generations/${caller.accountId}`,
+    max: limits.generationsPerDayByOne,
   });
-  if (generations.spent) return undefined;
-  return { outcome: 'rate-limited', retryAfterSeconds: generations.retryAfterSeconds };
+  const all = own.spent
+    ? await spendQuota(queries, { ...day, quota: 'generations', max: limits.generationsPerDay })
+    : own;
+  if (all.spent) return undefined;
+  return { outcome: 'rate-limited', retryAfterSeconds: all.retryAfterSeconds };
 }
 
 /** A device may have been revoked between looking it up and storing its leaf: then nobody marked the leaf. */
