@@ -4,7 +4,7 @@
 import { leavesToRemove } from '@siegel/crypto';
 import { toBase64Url } from '@siegel/protocol/content';
 import { SiegelError } from '@siegel/protocol/errors';
-import type { ConversationId } from '@siegel/protocol/ids';
+import type { AccountId, ConversationId } from '@siegel/protocol/ids';
 import { type AnswerOf, submitMessage } from '@siegel/protocol/relay';
 import type { FailureReason } from '../account-api.ts';
 import { type EngineContext, put, remove } from '../engine-context.ts';
@@ -80,19 +80,8 @@ function sealHead(
       turn,
     });
     if (waiting !== undefined) return waiting;
-    const { members } = draft.record;
     const accounts = [...new Set(info.members.map(({ accountId }) => accountId))];
-    if (!accounts.every((id) => members.some(({ accountId }) => accountId === id))) {
-      // Nobody enters past the policy; should a stored group hold a stranger nevertheless, nothing is sealed to it.
-      context.repairs.require(conversationId, 'found', context.environment.now());
-      return 'progress';
-    }
-    const { readers } = record;
-    if (readers !== undefined && !accounts.every((id) => readers.includes(id))) {
-      await failMessage(context, draft, { record, failure: 'undeliverable' });
-      await storeDraft(context, draft);
-      return 'progress';
-    }
+    if (await isForOthers(context, draft, { record, accounts })) return 'progress';
     // Not only when the relay asks for it: a relay that hands out an older list never will (design §3).
     const unlisted = leavesToRemove(info.members, await commitContext(context, draft));
     if (unlisted.some(({ leafIndex }) => leafIndex !== info.own?.leafIndex)) {
@@ -136,6 +125,26 @@ function sealHead(
     await storeDraft(context, draft);
     return 'progress';
   });
+}
+
+/** Nothing is sealed in a group with a stranger, and a content sent again only for accounts it was first sealed for. */
+async function isForOthers(
+  context: EngineContext,
+  draft: Draft,
+  { record, accounts }: { record: OutboxRecord; accounts: readonly AccountId[] },
+): Promise<boolean> {
+  const { conversationId } = draft;
+  const members = draft.record?.members ?? [];
+  if (!accounts.every((id) => members.some(({ accountId }) => accountId === id))) {
+    // The policy lets nobody in; a group stored before there was this rule may still hold one.
+    context.repairs.require(conversationId, 'found', context.environment.now());
+    return true;
+  }
+  const { readers } = record;
+  if (readers === undefined || accounts.every((id) => readers.includes(id))) return false;
+  await failMessage(context, draft, { record, failure: 'undeliverable' });
+  await storeDraft(context, draft);
+  return true;
 }
 
 /** Outcomes that end a message; their names are the reasons the app is told. */
