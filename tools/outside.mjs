@@ -115,60 +115,71 @@ async function finished(what, program, limitMs) {
   return program.output;
 }
 
-/** Every living process below one, with its start: two processes never share pid and start. */
-function descendants(pid) {
-  const list = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,lstart='], { encoding: 'utf8' });
-  const all = list.split('\n').flatMap((line) => {
-    const found = /^\s*(\d+)\s+(\d+)\s+(.+?)\s*$/.exec(line);
-    return found ? [{ pid: Number(found[1]), parent: Number(found[2]), started: found[3] }] : [];
+/** All living processes. Two never share pid and start. */
+function processes() {
+  const list = execFileSync('ps', ['-A', '-ww', '-o', 'pid=,ppid=,stat=,lstart=,args='], {
+    encoding: 'utf8',
   });
+  const line = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(\S+\s+\S+\s+\S+\s+\S+\s+\S+)\s+(.*)$/;
+  return list.split('\n').flatMap((text) => {
+    const [, pid, parent, state = '', started, command] = line.exec(text) ?? [];
+    const isAlive = pid !== undefined && !state.startsWith('Z');
+    return isAlive ? [{ pid: Number(pid), parent: Number(parent), started, command }] : [];
+  });
+}
+
+function descendants(pid) {
+  const all = processes();
   const below = new Set([pid]);
-  for (let grown = true; grown; ) {
-    const before = below.size;
+  for (let before = 0; before < below.size; ) {
+    before = below.size;
     for (const one of all) if (below.has(one.parent)) below.add(one.pid);
-    grown = below.size > before;
   }
   return all.filter((one) => below.has(one.pid));
 }
 
-const living = (known) => {
-  const list = execFileSync('ps', ['-A', '-o', 'pid=,lstart=,stat='], { encoding: 'utf8' });
+function living(known) {
+  const all = processes();
   return known.filter(({ pid, started }) =>
-    list.split('\n').some((line) => {
-      const found = /^\s*(\d+)\s+(.+?)\s+(\S+)\s*$/.exec(line);
-      const isIt = found && Number(found[1]) === pid && found[2] === started;
-      return isIt && !found[3].startsWith('Z');
-    }),
+    all.some((one) => one.pid === pid && one.started === started),
   );
-};
+}
+
+const valuesOf = ({ entry }) => entry.flatMap((one) => one.changes).map(({ value }) => value);
+
+function isSigned(bytes, header, appSecret) {
+  const mac = createHmac('sha256', appSecret).update(bytes).digest('hex');
+  const expected = Buffer.from(`sha256=${mac}`);
+  const given = Buffer.from(header ?? '');
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}
 
 /** The airline's own endpoint: does the handshake, checks each signature over the exact bytes, keeps what came. */
 async function startSink(firm) {
   const events = [];
   let unsigned = 0;
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const { searchParams: query } = new URL(request.url, 'http://sink');
     if (request.method === 'GET') {
       const right = query.get('hub.verify_token') === firm.verifyToken;
       response.writeHead(right ? 200 : 403).end(right ? query.get('hub.challenge') : '');
       return;
     }
-    const bytes = Buffer.concat(await Array.fromAsync(request));
-    const mac = createHmac('sha256', firm.appSecret).update(bytes).digest('hex');
-    const expected = Buffer.from(`sha256=${mac}`);
-    const given = Buffer.from(request.headers['x-hub-signature-256'] ?? '');
-    const signed = given.length === expected.length && timingSafeEqual(given, expected);
-    if (!signed) unsigned += 1;
-    events.push(JSON.parse(bytes.toString('utf8')));
-    response.writeHead(200).end();
+    const chunks = [];
+    request.on('data', (chunk) => chunks.push(chunk));
+    request.on('end', () => {
+      const bytes = Buffer.concat(chunks);
+      if (!isSigned(bytes, request.headers['x-hub-signature-256'], firm.appSecret)) unsigned += 1;
+      events.push(JSON.parse(bytes.toString('utf8')));
+      response.writeHead(200).end();
+    });
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${server.address().port}/webhook`;
-  const valuesOf = ({ entry }) => entry.flatMap((one) => one.changes).map(({ value }) => value);
+  await new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
   return {
-    url,
+    url: `http://127.0.0.1:${server.address().port}/webhook`,
     unsigned: () => unsigned,
-    events,
     values: () => events.flatMap(valuesOf),
     close() {
       server.closeAllConnections();
@@ -319,7 +330,15 @@ async function run(folder, programs, closers) {
   const below = descendants(town.child.pid);
   town.child.kill('SIGTERM');
   await until('the town ends when asked', () => town.ended !== undefined, limitsMs.stop);
-  await until('none of its processes is left', () => living(below).length === 0, limitsMs.stop);
+  await until(
+    'none of its processes is left',
+    () => living(below).length === 0,
+    limitsMs.stop,
+    () =>
+      living(below)
+        .map(({ pid, command }) => `\n${pid} ${command}`)
+        .join(''),
+  );
   pass(`the town ends when asked, and none of its ${below.length} processes is left`);
 }
 
