@@ -1,7 +1,7 @@
 // What is sealed first is submitted first, also when a receipt and a message are written at the same moment: the other side keeps
 // no keys of what was overtaken, and a lost receipt is never asked for again.
 
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, it } from 'vitest';
 import type { Store } from '../src/index.ts';
 import { owedReceiptPrefix } from '../src/receipts.ts';
 import { createWorld, eventually, seen, text, type World } from './engine-world.ts';

@@ -3,6 +3,7 @@
 import {
   type Account,
   type ConversationNotice,
+  type Identity,
   openAccount,
   type ReceivedMessage,
   readIdentity,
@@ -136,20 +137,29 @@ async function targetOf(account: Account<undefined>, number: string): Promise<Ta
   throw new SiegelError('not-found', `Look-up: ${found.outcome}.`);
 }
 
+/** Whoever has an account opens it also while the relay is away. */
+async function identityOf(
+  { relay, smsInbox, language }: PersonOptions,
+  number: PhoneNumber,
+  store: Store<undefined>,
+): Promise<Identity> {
+  const known = await readIdentity(store);
+  if (known !== undefined) return known;
+  const before = await countTexts(smsInbox, number);
+  return registerPerson({
+    relay,
+    store,
+    number,
+    readCode: () => readCode(smsInbox, number, before),
+    ...(language === undefined ? {} : { language }),
+  });
+}
+
 /** Registers when the store holds no account yet, then opens it. */
 export async function person(options: PersonOptions): Promise<Person> {
   const number = PhoneNumber.parse(options.number);
   const store = options.store ?? createMemoryStore();
-  // Whoever has an account opens it also while the relay is away.
-  const isNew = (await readIdentity(store)) === undefined;
-  const before = isNew ? await countTexts(options.smsInbox, number) : 0;
-  const identity = await registerPerson({
-    relay: options.relay,
-    store,
-    number,
-    readCode: () => readCode(options.smsInbox, number, before),
-    ...(options.language === undefined ? {} : { language: options.language }),
-  });
+  const identity = await identityOf(options, number, store);
   const received = createWatched<ReceivedMessage>('message');
   const statuses = createWatched<StatusUpdate>('status');
   const notices: ConversationNotice[] = [];
