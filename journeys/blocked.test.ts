@@ -1,6 +1,7 @@
 // Story (b): a person blocks a firm. The firm learns no more than that the message could not be delivered; the person sees nothing.
 import type { ReceivedMessage } from '@siegel/client';
 import type { WebhookStatus } from '@siegel/protocol/cloud-api';
+import { PhoneNumber } from '@siegel/protocol/ids';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Accepted, type AirlineSystem, airlineSystem } from './airline-system.ts';
 import { type AirlineTown, airlineTown, type Passenger } from './airline-town.ts';
@@ -70,19 +71,28 @@ test('after the block a template and a free text both end as failed, 131026, in 
   expect(await failureOf(text)).toEqual(undeliverable);
 });
 
-test('a number nobody has is answered with the same words, at once and by webhook', async () => {
-  const nobody = scene.freeNumber();
-  const accepted = [
-    await system.sendFlightUpdate({ to: nobody, ...change('A2') }),
-    await system.sendText(nobody, 'Wir vermissen Sie.'),
-  ];
-  for (const one of accepted) {
-    const there = refused[0]!;
-    expect(Object.keys(one)).toEqual(Object.keys(there));
-    expect(one.userId).toHaveLength(there.userId!.length);
-    expect(one.wamid).toHaveLength(there.wamid.length);
-    expect(await failureOf(one)).toEqual(undeliverable);
+test('a template to a number nobody has is answered with the same words, at once and by webhook', async () => {
+  const one = await system.sendFlightUpdate({ to: scene.freeNumber(), ...change('A2') });
+  const [there] = refused;
+  expect(Object.keys(one)).toEqual(Object.keys(there!));
+  expect(one.userId).toHaveLength(there!.userId!.length);
+  expect(one.wamid).toHaveLength(there!.wamid.length);
+  expect(await failureOf(one)).toEqual(undeliverable);
+});
+
+test('a first free text finds nothing out: nobody, a stranger and one who blocks answer alike', async () => {
+  const [stranger, blocker] = [await scene.newcomer(), await scene.newcomer()];
+  await blocker.account.lookUp(PhoneNumber.parse(scene.firm.number));
+  await blocker.account.block(hello.sender.accountId);
+  const failures = [];
+  for (const to of [scene.freeNumber(), stranger.number, blocker.number]) {
+    failures.push(await failureOf(await system.sendText(to, 'Kennen wir uns?')));
   }
+  expect(failures[0]).toMatchObject({ status: 'failed', errors: [{ code: 131047 }] });
+  expect(failures).toEqual([failures[0], failures[0], failures[0]]);
+  const update = await system.sendFlightUpdate({ to: blocker.number, ...change('A2') });
+  expect(await failureOf(update)).toEqual(undeliverable);
+  expect([...stranger.received, ...blocker.received]).toEqual([]);
 });
 
 test('nothing of it shows at the person', async () => {
