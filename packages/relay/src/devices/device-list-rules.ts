@@ -1,10 +1,8 @@
 // Reading and replacing a signed device list (D1–D5). The relay hands out exactly the text that was signed.
 
-import { type AccountId, bucketOf, type ConversationId } from '@siegel/protocol/ids';
-import { limits } from '@siegel/protocol/limits';
+import { type AccountId, bucketOf } from '@siegel/protocol/ids';
 import type { getDeviceList, updateDeviceList } from '@siegel/protocol/relay';
 import type { BasePorts } from '../base-ports.ts';
-import { isMember, readConversations } from '../conversations/read-conversations.ts';
 import type { Rule } from '../http/route.ts';
 import { readAccount } from './device-store.ts';
 import { publishDeviceList } from './publish-device-list.ts';
@@ -36,31 +34,20 @@ export const readDeviceList =
 
 type Pair = { database: BasePorts['database']; one: AccountId; other: AccountId };
 
-/**
- * Whether two accounts are members of one conversation now (D5). The notes only say where to look: who has left, or was
- * noted for a commit that never came, is no member. Each statement stays in one bucket.
- */
+/** Whether two accounts are in one conversation (D5): two statements, each in one bucket. */
 async function share({ database, one, other }: Pair): Promise<boolean> {
-  const { rows } = await database.query<{ conversation_id: ConversationId }>(
+  const { rows } = await database.query<{ conversation_id: string }>(
     `SELECT conversation_id FROM account_conversations
      WHERE bucket = $1 AND account_id = $2 LIMIT ${conversationsMax}`,
     [bucketOf(one), one],
   );
   if (rows.length === 0) return false;
-  const both = await database.query<{ conversation_id: ConversationId }>(
-    `SELECT conversation_id FROM account_conversations
-     WHERE bucket = $1 AND account_id = $2 AND conversation_id = ANY($3)`,
+  const both = await database.query(
+    `SELECT 1 FROM account_conversations
+     WHERE bucket = $1 AND account_id = $2 AND conversation_id = ANY($3) LIMIT 1`,
     [bucketOf(other), other, rows.map((row) => row.conversation_id)],
   );
-  const noted = both.rows.map((row) => row.conversation_id);
-  for (let from = 0; from < noted.length; from += limits.pageSizeMax) {
-    const page = await readConversations(database, noted.slice(from, from + limits.pageSizeMax));
-    const shared = page.some(
-      (found) => found.founded && isMember(found, one) && isMember(found, other),
-    );
-    if (shared) return true;
-  }
-  return false;
+  return both.rows.length > 0;
 }
 
 export const replaceDeviceList =
